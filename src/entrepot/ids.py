@@ -1,0 +1,46 @@
+"""Identifiers: ULID where order in time matters, UUIDv7 where a client sees them, random text for secrets."""
+
+import os
+import secrets
+import threading
+import time
+from typing import Final
+
+CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+_lock = threading.Lock()
+_last = (0, 0)
+
+
+def ulid() -> str:
+    """A ULID: 26 characters of Crockford base 32, 48 bits of milliseconds then 80 random bits.
+
+    Within one process each is greater than the one before, also in the same millisecond.
+    Spec: github.com/ulid/spec, "Monotonicity".
+    """
+    global _last  # noqa: PLW0603  the order of ids is a property of the process
+    with _lock:
+        now = time.time_ns() // 1_000_000
+        before, tail = _last
+        if now > before:
+            tail = int.from_bytes(os.urandom(10), "big") >> 1
+        else:
+            now, tail = before, tail + 1
+        _last = (now, tail)
+    value = now << 80 | tail
+    return "".join(CROCKFORD[value >> shift & 31] for shift in range(125, -1, -5))
+
+
+def uuid7() -> str:
+    """A UUID version 7 in its usual form: 48 bits of milliseconds, then random. Spec: RFC 9562, 5.7."""
+    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def random_base62(length: int) -> str:
+    """*length* characters from a cryptographic source, each of 62 (5.95 bits)."""
+    return "".join(secrets.choice(BASE62) for _ in range(length))

@@ -1,0 +1,57 @@
+"""Reading JSON documents that strangers wrote: one meaning only, and bounded depth.
+
+Two readers that disagree about a document are an attack (GHSA-qq97-vm5h-rrhg): so a doubled key, a NaN, or a
+number beyond 64 bits is refused, whichever reader would have taken it.
+"""
+
+import json
+from typing import Any, Final, NoReturn
+
+from entrepot.oci.errors import ManifestInvalidError
+
+MAX_DEPTH: Final = 32
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """The JSON object *body*. Raises ManifestInvalidError: not UTF-8, not JSON, not an object, doubled keys, depth."""
+    try:
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_float
+        )
+    except UnicodeDecodeError:
+        raise ManifestInvalidError("manifest is not UTF-8") from None
+    except (ValueError, RecursionError):
+        raise ManifestInvalidError("manifest is not JSON") from None
+    if not isinstance(value, dict):
+        raise ManifestInvalidError("manifest is not a JSON object")
+    _check_depth(value)
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ManifestInvalidError("manifest has a key twice in one object")
+    return value
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ManifestInvalidError(f"manifest holds {text.lstrip('-')}, which is not JSON")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ManifestInvalidError("manifest holds a number beyond all bounds")
+    return value
+
+
+def _check_depth(document: dict[str, Any]) -> None:
+    """Level by level, without recursion of our own; the parser's own recursion ends in RecursionError."""
+    level: list[Any] = [document]
+    for _ in range(MAX_DEPTH + 1):
+        inside = [value.values() if isinstance(value, dict) else value for value in level]
+        level = [value for values in inside for value in values if isinstance(value, dict | list)]
+        if not level:
+            return
+    raise ManifestInvalidError(f"manifest is nested deeper than {MAX_DEPTH}")
