@@ -1,0 +1,11 @@
+"""What can go wrong in the machinery."""
+
+from entrepot.errors import NotFoundError, UnavailableError
+
+
+class DatabaseUnavailableError(UnavailableError):
+    """The database is locked, full or gone. Whether a commit under way took place is unknown: a retry tells."""
+
+
+class JobUnknownError(NotFoundError):
+    """No job of that id."""

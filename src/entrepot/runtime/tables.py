@@ -1,0 +1,74 @@
+"""The MetaData all tables hang on, the type of instants, and the machinery's own table: `job`."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+METADATA: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime, kept as integer microseconds since 1970 on SQLite: exact, sortable, one word long."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Microseconds since 1970 of *value*."""
+        del dialect
+        return None if value is None else (value - EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """The instant of *value* microseconds."""
+        del dialect
+        return None if value is None else EPOCH + timedelta(microseconds=int(value))
+
+
+# Row ids: SQLite gives out numbers by itself only to a column declared exactly INTEGER.
+RowId: Final = BigInteger().with_variant(Integer(), "sqlite")
+
+job: Final = Table(
+    "job",
+    METADATA,
+    Column("id", String(26), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("queue", String(32), nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("args", Text, nullable=False),
+    Column("dedup", String(255), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("run_at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("finished_at", Instant),
+    Column("lease_until", Instant),
+    Column("error", Text, nullable=False, server_default=text("''")),
+    CheckConstraint("state IN ('waiting', 'running', 'done', 'failed')", name="state"),
+    Index("ix_job_state_queue_priority_id", "state", "queue", "priority", "id"),
+    Index("uq_job_waiting", "dedup", unique=True, sqlite_where=text("state = 'waiting'")),
+    Index("ix_job_name_state", "name", "state"),
+)
