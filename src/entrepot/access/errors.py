@@ -1,0 +1,58 @@
+"""What can go wrong with identities and rights."""
+
+from entrepot.errors import ConflictError, DeniedError, InvalidError, LimitError, NotFoundError, UnauthenticatedError
+
+
+class CredentialsInvalidError(UnauthenticatedError):
+    """A name and secret that do not belong together, or a secret that has ended. *account*: the name tried."""
+
+    def __init__(self, message: str, account: str = "") -> None:
+        super().__init__(message)
+        self.account = account
+
+
+class TokenInvalidError(UnauthenticatedError):
+    """A registry token that is not ours, altered or expired."""
+
+
+class LoginRequiredError(UnauthenticatedError):
+    """No credential was sent."""
+
+
+class InsufficientScopeError(UnauthenticatedError):
+    """A registry token that never asked for what it now needs: the client asks again. *scope*: what to ask for."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__("the token does not cover this; ask for one with the scope in the challenge")
+        self.scope = scope
+
+
+class PermissionDeniedError(DeniedError):
+    """Known who asks, and the right is missing. *permission*: which one."""
+
+    def __init__(self, message: str, permission: str) -> None:
+        super().__init__(message)
+        self.permission = permission
+
+
+class AccountExistsError(ConflictError):
+    """An account of that name is there already."""
+
+
+class AccountNameInvalidError(InvalidError):
+    """A name no robot can have."""
+
+
+class ScopeInvalidError(InvalidError):
+    """A token request that can't be read."""
+
+
+class LoginBusyError(LimitError):
+    """More passwords to check than can wait."""
+
+
+class ProjectHiddenError(NotFoundError):
+    """No such project, or the caller may not know of it: one text for both."""
+
+    def __init__(self) -> None:
+        super().__init__("no such project, or not visible to you")

@@ -1,0 +1,26 @@
+"""The look-ups of every request, compiled once from the tables."""
+
+from sqlalchemy import bindparam, select
+
+from entrepot.access.hot import AccessStatements
+from entrepot.access.tables import account, role_grant, secret
+from entrepot.runtime.compiled import compiled
+
+
+def access_statements() -> AccessStatements:
+    """The statements of `access/hot.py`."""
+    return AccessStatements(
+        secret=compiled(
+            select(account.c.id, account.c.name, account.c.kind, secret.c.id, secret.c.expires_at)
+            .select_from(secret.join(account, account.c.id == secret.c.account_id))
+            .where(secret.c.hmac == bindparam("hmac"))
+        ),
+        password=compiled(
+            select(account.c.id, account.c.name, account.c.kind, account.c.password_hash).where(
+                account.c.name == bindparam("name")
+            )
+        ),
+        grants=compiled(
+            select(role_grant.c.role, role_grant.c.project_id).where(role_grant.c.account_id == bindparam("account"))
+        ),
+    )

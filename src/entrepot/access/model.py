@@ -1,0 +1,104 @@
+"""Access: who asks, and what he may do.
+
+An account (person or robot) proves itself with a secret and becomes a `Principal`, with the roles given to it.
+`authorize()` alone turns a principal and a resource into a `Scoped` handle, and every use case demands one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from entrepot.runtime.events.model import Actor
+
+
+class Permission(StrEnum):
+    """What can be allowed. The names are those of the audit log and of refusals."""
+
+    REPO_READ = "repo.read"
+    REPO_PULL = "repo.pull"
+    REPO_PUSH = "repo.push"
+    REPO_DELETE = "repo.delete"
+    SCAN_READ = "scan.read"
+    SCAN_CONFIGURE = "scan.configure"
+    POLICY_ACTIVATE = "policy.activate"
+    PROJECT_CREATE = "project.create"
+    ROBOT_WRITE = "robot.write"
+    AUDIT_READ = "audit.read"
+    SYSTEM_READ = "system.read"
+
+
+class Role(StrEnum):
+    """A set of permissions with a name."""
+
+    ADMIN = "admin"
+    DEVELOPER = "developer"
+    VIEWER = "viewer"
+
+
+_VIEWER: Final = frozenset({Permission.REPO_READ, Permission.REPO_PULL, Permission.SCAN_READ})
+ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
+    Role.ADMIN: frozenset(Permission),
+    Role.DEVELOPER: _VIEWER | {Permission.REPO_PUSH},
+    Role.VIEWER: _VIEWER,
+}
+ROBOT_ROLES: Final = (Role.DEVELOPER, Role.VIEWER)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A role on one project, or on the whole site (project_id None)."""
+
+    role: Role
+    project_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The installation itself, as something to have rights on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project, as something to have rights on."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository, as something to have rights on. id 0: it is not there yet, a push will make it."""
+
+    id: int
+    name: str
+    project: Project
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks now. *access*: repository -> actions, when a registry token narrows what the roles would allow;
+    *denied*: repository -> why an action it asked for was not put into the token.
+    """
+
+    actor: Actor
+    grants: tuple[Grant, ...] = ()
+    access: Mapping[str, frozenset[str]] | None = None
+    denied: Mapping[str, str] = field(default_factory=dict)
+
+
+# What a registry token calls the permissions. Spec: distribution/distribution docs, token scope.
+ACTIONS: Final[Mapping[Permission, str]] = {
+    Permission.REPO_READ: "pull",
+    Permission.REPO_PULL: "pull",
+    Permission.REPO_PUSH: "push",
+    Permission.REPO_DELETE: "delete",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecret:
+    """A secret just made: its row's id and, this once, its text."""
+
+    id: str
+    text: str

@@ -1,0 +1,46 @@
+"""Read-only questions about accounts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from entrepot.access.model import Project
+from entrepot.access.scoped import Scoped
+from entrepot.access.tables import account, role_grant, secret
+from entrepot.runtime.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class RobotRow:
+    """A robot of a project; expires_at: of its longest-lived secret."""
+
+    id: str
+    login: str
+    role: str
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AccountQueries:
+    """Asks *database*."""
+
+    database: Database
+
+    async def robots(self, project: Scoped[Project], after: str | None, limit: int) -> list[RobotRow]:
+        """The robots of *project* by name, those behind the name *after*."""
+        expires_at = func.max(secret.c.expires_at, type_=secret.c.expires_at.type)
+        question = (
+            select(account.c.uid, account.c.name, role_grant.c.role, account.c.created_at, expires_at)
+            .join(role_grant, role_grant.c.account_id == account.c.id)
+            .join(secret, secret.c.account_id == account.c.id)
+            .where(account.c.project_id == project.resource.id, account.c.kind == "robot")
+            .group_by(account.c.id, role_grant.c.role)
+            .order_by(account.c.name)
+            .limit(limit)
+        )
+        question = question.where(account.c.name > after) if after else question
+        async with self.database.reading() as connection:
+            rows = (await connection.execute(question)).all()
+        return [RobotRow(row[0], row[1], row[2], row[3], row[4]) for row in rows]

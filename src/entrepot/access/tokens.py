@@ -1,0 +1,103 @@
+"""Registry tokens: JSON web tokens signed with ES256, verified once and then remembered until they end.
+
+Invariant: the algorithm is ours, never the header's; a header that brings its own key is refused. A verify costs
+about 250 us, a remembered one 1 us. Specs: RFC 7519, RFC 8725; distribution's token authentication.
+"""
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+
+from entrepot.access.errors import TokenInvalidError
+from entrepot.access.keys import Keys
+from entrepot.access.model import Principal
+from entrepot.clock import Clock
+from entrepot.runtime.events.model import Actor
+
+ALGORITHM: Final = "ES256"
+ISSUER: Final = "entrepot"
+MAX_TOKEN: Final = 16 * 1024
+REMEMBERED: Final = 50_000
+HEADER: Final = frozenset({"alg", "typ", "kid"})
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token of ours says: who, with which credential, what he may do where, and until when (Unix seconds)."""
+
+    name: str
+    kind: str
+    account_id: int
+    credential: str
+    access: dict[str, frozenset[str]]
+    denied: dict[str, str]
+    expires_at: int
+
+
+@dataclass(slots=True)
+class Tokens:
+    """Signs and verifies. *service*: the audience, this registry's name."""
+
+    keys: Keys
+    service: str
+    clock: Clock
+    _known: OrderedDict[bytes, Claims] = field(default_factory=OrderedDict)
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        """A token with *claims*."""
+        header = {"alg": ALGORITHM, "typ": "JWT", "kid": self.keys.token.kid}
+        return jwt.encode(header, claims, self.keys.token, algorithms=[ALGORITHM])
+
+    def principal(self, token: str, seen: Actor) -> Principal:
+        """The principal *token* was made for, as seen in this request. Raises TokenInvalidError."""
+        claims = self._claims(token)
+        actor = Actor(
+            claims.name,
+            claims.kind,
+            claims.account_id,
+            claims.credential,
+            seen.source_ip,
+            seen.user_agent,
+            seen.request_id,
+        )
+        return Principal(actor, (), claims.access, claims.denied)
+
+    def _claims(self, token: str) -> Claims:
+        if len(token) > MAX_TOKEN:
+            raise TokenInvalidError("the token is too long")
+        now = int(self.clock.now().timestamp())
+        memory = hashlib.sha256(token.encode("utf-8", "replace")).digest()
+        claims = self._known.get(memory)
+        if claims is None:
+            claims = self._known[memory] = self._verify(token, now)
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        if claims.expires_at <= now:
+            self._known.pop(memory, None)
+            raise TokenInvalidError("the token has expired")
+        return claims
+
+    def _verify(self, token: str, now: int) -> Claims:
+        try:
+            decoded = jwt.decode(token, self.keys.token, algorithms=[ALGORITHM])
+        except (JoseError, ValueError, TypeError, KeyError) as error:
+            raise TokenInvalidError("the token is not one of ours") from error
+        claims = decoded.claims
+        good = (
+            HEADER.issuperset(decoded.header)
+            and claims.get("iss") == ISSUER
+            and claims.get("aud") == self.service
+            and all(isinstance(claims.get(key), int) for key in ("exp", "nbf", "iat"))
+            and claims["nbf"] <= now + 60
+        )
+        if not good:
+            raise TokenInvalidError("the token is not for this registry")
+        access = {item["name"]: frozenset(item["actions"]) for item in claims["access"] if item["type"] == "repository"}
+        denied = {f"{item['name']}:{item['action']}": item["reason"] for item in claims["ent_denied"]}
+        return Claims(
+            claims["sub"], claims["ent_kind"], claims["ent_account"], claims["ent_cred"], access, denied, claims["exp"]
+        )

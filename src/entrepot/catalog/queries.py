@@ -1,0 +1,124 @@
+"""Read-only questions about what exists."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from entrepot.access.model import Repository
+from entrepot.access.scoped import Scoped
+from entrepot.catalog.errors import ManifestUnknownError
+from entrepot.catalog.tables import manifest, project, ref_blob, ref_manifest, repo, tag
+from entrepot.content.tables import blob
+from entrepot.oci.manifest import Manifest
+from entrepot.runtime.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRow:
+    """A project and how many repositories it has."""
+
+    row_id: int
+    id: str
+    name: str
+    created_at: datetime
+    repositories: int
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """A layer of an image: its place, lowest 0, and its blob."""
+
+    index: int
+    digest: str
+    size: int
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRow:
+    """A manifest an index lists."""
+
+    digest: str
+    platform: str
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A manifest in a repository, with what it is made of. size: of the manifest and all blobs it names, in bytes."""
+
+    repo_id: int
+    repository: str
+    project: str
+    digest: str
+    media_type: str
+    artifact_type: str
+    kind: str
+    size: int
+    tags: tuple[str, ...]
+    pushed_at: datetime
+    pushed_by: str
+    layers: tuple[LayerRow, ...]
+    children: tuple[ChildRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogQueries:
+    """Asks *database*."""
+
+    database: Database
+
+    async def projects(self, ids: Iterable[int] | None, after: str | None, limit: int) -> list[ProjectRow]:
+        """Projects by name, behind the name *after*; only those of *ids*, if given."""
+        repositories = select(func.count()).where(repo.c.project_id == project.c.id).scalar_subquery()
+        question = select(project.c.id, project.c.uid, project.c.name, project.c.created_at, repositories)
+        question = question.order_by(project.c.name).limit(limit)
+        question = question.where(project.c.name > after) if after else question
+        question = question.where(project.c.id.in_(list(ids))) if ids is not None else question
+        async with self.database.reading() as connection:
+            return [ProjectRow(row[0], row[1], row[2], row[3], row[4]) for row in await connection.execute(question)]
+
+    async def artifact(self, repository: Scoped[Repository], reference: str) -> Artifact:
+        """What *reference*, a tag or digest, names there. Raises ManifestUnknownError."""
+        where = repository.resource
+        digest = (
+            reference
+            if ":" in reference
+            else select(tag.c.digest).where(tag.c.repo_id == where.id, tag.c.name == reference).scalar_subquery()
+        )
+        found = select(manifest).where(
+            manifest.c.repo_id == where.id, manifest.c.digest == digest, manifest.c.deleted_at.is_(None)
+        )
+        async with self.database.reading() as connection:
+            row = (await connection.execute(found)).one_or_none()
+            if row is None:
+                raise ManifestUnknownError(f"{where.name} has no {reference}")
+            names = select(tag.c.name).where(tag.c.repo_id == where.id, tag.c.digest == row.digest)
+            tags = (await connection.execute(names.order_by(tag.c.name))).scalars().all()
+            sizes = select(func.sum(blob.c.size)).where(
+                blob.c.digest.in_(
+                    select(ref_blob.c.digest).where(ref_blob.c.repo_id == where.id, ref_blob.c.parent == row.digest)
+                )
+            )
+            bytes_below = (await connection.execute(sizes)).scalar_one() or 0
+            listed = select(ref_manifest.c.child, ref_manifest.c.platform).where(
+                ref_manifest.c.repo_id == where.id, ref_manifest.c.parent == row.digest
+            )
+            children = (await connection.execute(listed.order_by(ref_manifest.c.position))).all()
+        layers = Manifest.parse(row.bytes, row.media_type).layers if row.kind != "index" else ()
+        return Artifact(
+            where.id,
+            where.name,
+            where.project.name,
+            row.digest,
+            row.media_type,
+            row.artifact_type,
+            row.kind,
+            row.size + bytes_below,
+            tuple(tags),
+            row.pushed_at,
+            row.pushed_by,
+            tuple(LayerRow(i, str(x.digest), x.size, x.media_type) for i, x in enumerate(layers)),
+            tuple(ChildRow(child.child, child.platform) for child in children),
+        )

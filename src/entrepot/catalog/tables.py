@@ -1,0 +1,135 @@
+"""What exists: projects, repositories, manifests, tags, and who refers to what.
+
+References of manifests go through `repo_blob`, so "the repository has it" is a foreign key: while a manifest
+names a blob, the link under it can't go.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+)
+
+from entrepot.runtime.tables import METADATA, Instant, RowId
+
+DIGEST: Final = String(135)
+
+project: Final = Table(
+    "project",
+    METADATA,
+    Column("id", RowId, primary_key=True),
+    Column("uid", String(36), nullable=False, unique=True),
+    Column("name", String(128), nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+)
+
+repo: Final = Table(
+    "repo",
+    METADATA,
+    Column("id", RowId, primary_key=True),
+    Column("uid", String(36), nullable=False, unique=True),
+    Column("project_id", BigInteger, ForeignKey("project.id"), nullable=False),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+    Index("ix_repo_project_id", "project_id"),
+)
+
+repo_blob: Final = Table(
+    "repo_blob",
+    METADATA,
+    Column("repo_id", BigInteger, ForeignKey("repo.id"), primary_key=True),
+    Column("digest", DIGEST, ForeignKey("blob.digest"), primary_key=True),
+    Column("linked_at", Instant, nullable=False),
+    Column("hidden_at", Instant),
+    Index("ix_repo_blob_digest", "digest"),
+)
+
+manifest: Final = Table(
+    "manifest",
+    METADATA,
+    Column("repo_id", BigInteger, ForeignKey("repo.id"), primary_key=True),
+    Column("digest", DIGEST, primary_key=True),
+    Column("media_type", String(255), nullable=False),
+    Column("artifact_type", String(255), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("bytes", LargeBinary, nullable=False),
+    Column("pushed_by", String(255), nullable=False),
+    Column("pushed_at", Instant, nullable=False),
+    Column("deleted_at", Instant),
+    CheckConstraint("kind IN ('image', 'index', 'artifact')", name="kind"),
+    Index("ix_manifest_digest", "digest"),
+)
+
+manifest_push: Final = Table(
+    "manifest_push",
+    METADATA,
+    Column("repo_id", BigInteger, primary_key=True),
+    Column("digest", DIGEST, primary_key=True),
+    Column("account_id", BigInteger, ForeignKey("account.id"), primary_key=True),
+    Column("at", Instant, nullable=False),
+    ForeignKeyConstraint(["repo_id", "digest"], ["manifest.repo_id", "manifest.digest"]),
+    Index("ix_manifest_push_account_id", "account_id"),
+)
+
+ref_blob: Final = Table(
+    "ref_blob",
+    METADATA,
+    Column("repo_id", BigInteger, primary_key=True),
+    Column("parent", DIGEST, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("digest", DIGEST, nullable=False),
+    Column("kind", String(8), nullable=False),
+    ForeignKeyConstraint(["repo_id", "parent"], ["manifest.repo_id", "manifest.digest"]),
+    ForeignKeyConstraint(["repo_id", "digest"], ["repo_blob.repo_id", "repo_blob.digest"], ondelete="RESTRICT"),
+    CheckConstraint("kind IN ('config', 'layer', 'blob')", name="kind"),
+    Index("ix_ref_blob_digest", "digest"),
+    Index("ix_ref_blob_repo_id_digest", "repo_id", "digest"),
+)
+
+ref_manifest: Final = Table(
+    "ref_manifest",
+    METADATA,
+    Column("repo_id", BigInteger, primary_key=True),
+    Column("parent", DIGEST, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("child", DIGEST, nullable=False),
+    Column("platform", String(128), nullable=False),
+    Column("attestation", Boolean, nullable=False),
+    ForeignKeyConstraint(["repo_id", "parent"], ["manifest.repo_id", "manifest.digest"]),
+    ForeignKeyConstraint(["repo_id", "child"], ["manifest.repo_id", "manifest.digest"], ondelete="RESTRICT"),
+    Index("ix_ref_manifest_repo_id_child", "repo_id", "child"),
+)
+
+tag: Final = Table(
+    "tag",
+    METADATA,
+    Column("repo_id", BigInteger, ForeignKey("repo.id"), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("digest", DIGEST, nullable=False),
+    Column("rev", Integer, nullable=False),
+    Column("moved_at", Instant, nullable=False),
+    ForeignKeyConstraint(["repo_id", "digest"], ["manifest.repo_id", "manifest.digest"], ondelete="RESTRICT"),
+    Index("ix_tag_repo_id_digest", "repo_id", "digest"),
+)
+
+tag_history: Final = Table(
+    "tag_history",
+    METADATA,
+    Column("repo_id", BigInteger, ForeignKey("repo.id"), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("rev", Integer, primary_key=True),
+    Column("digest", DIGEST),
+    Column("actor", String(255), nullable=False),
+    Column("at", Instant, nullable=False),
+)

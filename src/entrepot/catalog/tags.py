@@ -1,0 +1,74 @@
+"""Tags: each move writes the row, its history and the event, so that nobody can forget one of them."""
+
+from datetime import datetime
+
+from sqlalchemy import delete as delete_from
+from sqlalchemy import func, insert, select
+
+from entrepot.access.model import Repository
+from entrepot.access.scoped import Scoped
+from entrepot.catalog.errors import ManifestUnknownError
+from entrepot.catalog.model import TagDeleted, TagMoved
+from entrepot.catalog.tables import tag, tag_history
+from entrepot.oci.digest import Digest
+from entrepot.runtime.unit_of_work import Unit
+from entrepot.runtime.upsert import insert_or
+
+
+async def move(unit: Unit, repository: Scoped[Repository], name: str, digest: Digest, now: datetime) -> int:
+    """The tag *name* names *digest* from now on; its count of moves. A tag that names it already stays as it is."""
+    resource = repository.resource
+    before = await unit.fetch_one(
+        select(tag.c.digest, tag.c.rev).where(tag.c.repo_id == resource.id, tag.c.name == name)
+    )
+    if before is not None and before.digest == str(digest):
+        return int(before.rev)
+    rev = await _next_rev(unit, resource.id, name)
+    values = {"repo_id": resource.id, "name": name, "digest": str(digest), "rev": rev, "moved_at": now}
+    key = [tag.c.repo_id, tag.c.name]
+    await unit.execute(insert_or(tag).values(values).on_conflict_do_update(index_elements=key, set_=values))
+    await _remember(unit, repository, name, rev, str(digest), now)
+    event = TagMoved(
+        project=resource.project.name,
+        repository=resource.name,
+        reference=name,
+        digest=str(digest),
+        before=before.digest if before is not None else "",
+        rev=rev,
+    )
+    unit.emit(event)
+    return rev
+
+
+async def delete(unit: Unit, repository: Scoped[Repository], name: str, now: datetime) -> None:
+    """The tag *name* is gone; what it named stays. Raises ManifestUnknownError."""
+    resource = repository.resource
+    statement = delete_from(tag).where(tag.c.repo_id == resource.id, tag.c.name == name).returning(tag.c.digest)
+    row = await unit.fetch_one(statement)
+    if row is None:
+        raise ManifestUnknownError(f"{resource.name} has no tag {name}")
+    await _remember(unit, repository, name, await _next_rev(unit, resource.id, name), None, now)
+    unit.emit(TagDeleted(project=resource.project.name, repository=resource.name, reference=name, digest=row.digest))
+
+
+async def forget_all(unit: Unit, repository: Scoped[Repository], digest: Digest, now: datetime) -> list[str]:
+    """Every tag of *digest* is gone; their names."""
+    question = select(tag.c.name).where(tag.c.repo_id == repository.resource.id, tag.c.digest == str(digest))
+    names = [row.name for row in await unit.fetch_all(question)]
+    for name in names:
+        await delete(unit, repository, name, now)
+    return names
+
+
+async def _next_rev(unit: Unit, repo_id: int, name: str) -> int:
+    """Counts on through deletions, so that a rev never names two moves."""
+    question = select(func.max(tag_history.c.rev)).where(tag_history.c.repo_id == repo_id, tag_history.c.name == name)
+    row = await unit.fetch_one(question)
+    return int((row[0] if row is not None else None) or 0) + 1
+
+
+async def _remember(
+    unit: Unit, repository: Scoped[Repository], name: str, rev: int, digest: str | None, now: datetime
+) -> None:
+    values = {"repo_id": repository.resource.id, "name": name, "rev": rev, "digest": digest, "at": now}
+    await unit.execute(insert(tag_history).values(**values, actor=unit.by.name))
