@@ -1,0 +1,86 @@
+"""A blob came in: if it is a layer, a child reads it once, and its facts are kept for as long as the layer."""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from entrepot.clock import Clock
+from entrepot.content import copies
+from entrepot.content.backends.filesystem import FACTS, FilesystemBlobs
+from entrepot.content.errors import CopySuspectError
+from entrepot.ids import ulid
+from entrepot.oci.digest import Digest
+from entrepot.runtime.events.model import SYSTEM
+from entrepot.runtime.unit_of_work import Work
+from entrepot.scanning import store
+from entrepot.scanning.errors import AnalyserError
+from entrepot.scanning.jobs import ScanImage, ScanLayer
+from entrepot.scanning.layers.compression import sniff
+from entrepot.scanning.layers.known_paths import EXTRACTORS
+from entrepot.scanning.layers.pool import LayerPool
+from entrepot.scanning.model import FACTS_FORMAT, LayerFacts, Problem
+
+HEAD_BYTES: Final = 512
+# Raise it with any change that lets the same bytes give other facts: layers are then read again.
+ANALYSER_VERSION: Final = 1
+
+log = structlog.get_logger("scan")
+
+
+def analyser_set() -> str:
+    """The name of what reads layers here: equal sets give equal facts. SHA-256 over names and versions."""
+    parts = [f"format={FACTS_FORMAT}", f"version={ANALYSER_VERSION}", *sorted(each.name for each in EXTRACTORS)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyseLayer:
+    """Runs `scan.layer`."""
+
+    work: Work
+    files: FilesystemBlobs
+    pool: LayerPool
+    clock: Clock
+
+    async def __call__(self, job: ScanLayer) -> None:
+        """The facts of the layer are there when this returns; of a blob that is no layer nothing is kept.
+
+        Raises CopySuspectError: the bytes are not there now; the job is tried again.
+        """
+        digest, analysers = Digest.parse(job.digest), analyser_set()
+        async with self.work(SYSTEM) as unit:
+            if await store.facts_key(unit, job.digest, analysers) is not None:
+                return
+            copy = await copies.copy_key(unit, digest)
+            is_layer = await store.is_layer(unit, job.digest)
+        if copy is None:
+            raise CopySuspectError(job.digest)
+        path = self.files.path(copy[0])
+        if not is_layer and not sniff(await asyncio.to_thread(_head, path)):
+            return
+        facts = await self._read(path, digest, copy[1])
+        key = f"{FACTS}/{analysers}/{digest.algorithm}-{digest.hex}.{ulid()}"
+        await asyncio.to_thread(lambda: self.files.put(key, store.pack(facts)))
+        async with self.work(SYSTEM) as unit:
+            await store.add_facts(unit, facts, analysers, key, self.clock.now())
+            for image in await store.images_waiting_for(unit, job.digest):
+                unit.enqueue(ScanImage(image))
+
+    async def _read(self, path: Path, digest: Digest, size: int) -> LayerFacts:
+        try:
+            with await asyncio.to_thread(path.open, "rb") as file:
+                return await self.pool.analyse(file, digest, size)
+        except AnalyserError as error:
+            # A layer that breaks its reader is not clean, and not unread for ever either: it is partial, and says so.
+            log.warning("layer.unreadable", digest=str(digest), reason=error.reason)
+            problem = Problem(f"analyser:layer:{error.reason}")
+            return LayerFacts(str(digest), "", "", size, 0, 0, complete=False, problems=(problem,))
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)

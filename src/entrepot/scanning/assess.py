@@ -1,0 +1,149 @@
+"""An image came in: its layers' facts are laid over one another, its packages matched, and the result kept.
+
+Only package versions never seen before are matched. Matching reads advisories outside the transaction; if a feed
+came into force meanwhile, it is done again: so a version is either matched with the new feed here, or was there in
+time for the feed's own re-evaluation.
+"""
+
+import asyncio
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from entrepot.clock import Clock
+from entrepot.content import copies
+from entrepot.content.backends.filesystem import FACTS, FilesystemBlobs
+from entrepot.ids import ulid
+from entrepot.oci import mediatype
+from entrepot.oci.manifest import Manifest
+from entrepot.runtime.database import Database
+from entrepot.runtime.events.model import SYSTEM
+from entrepot.runtime.unit_of_work import Unit, Work
+from entrepot.scanning import store
+from entrepot.scanning.analyse import analyser_set
+from entrepot.scanning.errors import ScanUnknownError
+from entrepot.scanning.index.match import match
+from entrepot.scanning.jobs import ImageScanned, ScanImage, ScanLayer
+from entrepot.scanning.layers.overlay import overlay
+from entrepot.scanning.model import Finding, ImageFacts, ImagePackage, LayerFacts, ScanStatus
+
+MAX_CONFIG: Final = 4 << 20
+FINAL: Final = frozenset({ScanStatus.COMPLETE, ScanStatus.PARTIAL, ScanStatus.FAILED, ScanStatus.NOT_APPLICABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class _Layers:
+    """The facts of an image's layers, lowest first (None: not distributed), and its config document."""
+
+    facts: tuple[LayerFacts | None, ...]
+    foreign: bool
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AssessImage:
+    """Runs `scan.image`."""
+
+    work: Work
+    database: Database
+    files: FilesystemBlobs
+    clock: Clock
+
+    async def __call__(self, job: ScanImage) -> None:
+        """The image's result is there when this returns, or it waits for layers, whose jobs will call again."""
+        analysers = analyser_set()
+        layers = await self._layers(job, analysers)
+        if layers is None:
+            return
+        facts = overlay(layers.facts, layers.config)
+        reasons = set(facts.reasons) | ({"foreign_layer"} if layers.foreign else set())
+        key = f"{FACTS}/images/{job.digest.replace(':', '-')}.{ulid()}"
+        await asyncio.to_thread(lambda: self.files.put(key, store.pack(facts)))
+        while not await self._keep(job.digest, facts, reasons, layers.config, key):
+            pass
+
+    async def _layers(self, job: ScanImage, analysers: str) -> _Layers | None:
+        """Everything to overlay; None if there is nothing to do now."""
+        async with self.work(SYSTEM) as unit:
+            status = await store.image_status(unit, job.digest, analysers)
+            if status in FINAL and not job.again:
+                return None
+            body = await store.manifest_bytes(unit, job.digest)
+            if body is None:
+                raise ScanUnknownError("no repository has this manifest any more")
+            manifest = Manifest.parse(body, "")
+            keys = [(layer, await store.facts_key(unit, str(layer.digest), analysers)) for layer in manifest.layers]
+            missing = [x for x, key in keys if key is None and not mediatype.is_foreign(x.media_type)]
+            if missing:
+                await store.put_waiting(unit, job.digest, len(missing), analysers, self.clock.now())
+                for layer in missing:
+                    unit.enqueue(ScanLayer(str(layer.digest)))
+                return None
+            config = await copies.copy_key(unit, manifest.config.digest) if manifest.config else None
+        read = await asyncio.to_thread(
+            lambda: [None if key is None else store.unpack_layer(self.files.get(key)) for _, key in keys]
+        )
+        document = await asyncio.to_thread(_config, self.files, config[0]) if config else {}
+        return _Layers(tuple(read), any(key is None for _, key in keys), document)
+
+    async def _keep(self, digest: str, facts: ImageFacts, reasons: set[str], config: dict[str, Any], key: str) -> bool:
+        """Matches and keeps; False if a feed came in between, then nothing was done."""
+        wanted = sorted({_version(package) for package in facts.packages})
+        async with self.database.reading() as connection:
+            stamp = await store.feed_stamp(connection)
+            known = await store.known_versions(connection, wanted)
+            new = [version for version in wanted if version not in known]
+            advisories = await store.advisories(connection, sorted({(a, b) for a, b, _ in new}))
+            covered = await store.coverage(connection, {namespace for namespace, _, _ in wanted})
+        found = await asyncio.to_thread(
+            lambda: {version: match(*version, advisories.get(version[:2], [])) for version in new}
+        )
+        reasons = reasons | set(_uncovered(wanted, covered))
+        status = ScanStatus.PARTIAL if reasons else ScanStatus.COMPLETE
+        async with self.work(SYSTEM) as unit:
+            if await store.feed_stamp(unit.connection) != stamp:
+                return False
+            set_id = await self._keep_packages(unit, wanted, found)
+            platform = "/".join(str(config[x]) for x in ("os", "architecture", "variant") if config.get(x))
+            scan = store.Scan(status, tuple(sorted(reasons)), facts.os, platform[:128], key, set_id)
+            await store.put_scan(unit, digest, scan, analyser_set(), self.clock.now())
+            event = ImageScanned(digest=digest, status=status.value, reasons=scan.reasons, packages=len(facts.packages))
+            unit.emit(event)
+        return True
+
+    async def _keep_packages(
+        self, unit: Unit, wanted: list[store.Version], found: dict[store.Version, tuple[Finding, ...]]
+    ) -> int:
+        ids = await store.add_versions(unit, wanted)
+        for version, findings in found.items():
+            await store.put_findings(unit, ids[version], findings, self.clock.now())
+        text = "\n".join("\0".join(version) for version in wanted)
+        hash_ = hashlib.sha256(text.encode()).hexdigest()
+        return await store.add_set(unit, hash_, [ids[version] for version in wanted])
+
+
+def _version(found: ImagePackage) -> store.Version:
+    return (found.namespace, found.package.source_name, found.package.source_version)
+
+
+def _uncovered(wanted: list[store.Version], covered: dict[str, set[str] | None]) -> list[str]:
+    """What no feed speaks of is not known to be clean."""
+    return sorted(
+        {
+            f"no_feed:{namespace}"
+            for namespace, name, _ in wanted
+            if namespace not in covered or name not in (covered[namespace] or {name})
+        }
+    )
+
+
+def _config(files: FilesystemBlobs, key: str) -> dict[str, Any]:
+    """The image's config document; an unreadable one is an empty one, and then layers and diff_ids do not agree."""
+    with files.path(key).open("rb") as file:
+        body = file.read(MAX_CONFIG)
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
