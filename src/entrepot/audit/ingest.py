@@ -1,0 +1,98 @@
+"""Moves spooled pulls and sign-ins into the log. Runs in the worker."""
+
+import asyncio
+import fcntl
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import msgspec
+import structlog
+
+from entrepot.audit import store
+from entrepot.audit.spool import SUFFIX
+from entrepot.runtime.events.model import SYSTEM, Actor, Event
+from entrepot.runtime.unit_of_work import Work
+
+BATCH: Final = 1_000
+POLL_SECONDS: Final = 0.25
+
+log = structlog.get_logger("audit")
+
+
+class SpoolLine(msgspec.Struct):
+    """A line of a spool file, as `spool.py` wrote it."""
+
+    id: str
+    at: float
+    by: tuple[str, str, str, str, str, str]
+    action: str
+    what: tuple[str, str, str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spooled(Event):
+    """An event that was spooled; its action stands in the line."""
+
+    ACTION: ClassVar = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """Takes over spool files of *folder* that no process holds any more."""
+
+    work: Work
+    folder: Path
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Goes on until *stop*; a file that fails is tried again."""
+        while not stop.is_set():
+            try:
+                await self.once()
+            except Exception:
+                log.exception("audit.ingest_failed")
+            await asyncio.sleep(POLL_SECONDS)
+        await self.once()
+
+    async def once(self) -> int:
+        """Moves what can be moved; how many events."""
+        moved = 0
+        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            else:
+                rows = _rows(path.read_bytes())
+                for start in range(0, len(rows), BATCH):
+                    async with self.work(SYSTEM) as unit:
+                        await store.add_spooled(unit, rows[start : start + BATCH])
+                path.unlink()
+                moved += len(rows)
+            finally:
+                os.close(descriptor)
+        return moved
+
+
+def _rows(data: bytes) -> list[dict[str, Any]]:
+    """The rows of a spool file; a last line without its end was never acknowledged and is left out."""
+    rows = []
+    for text in data.split(b"\n")[:-1]:
+        line = msgspec.json.decode(text, type=SpoolLine)
+        name, kind, credential, source_ip, user_agent, request_id = line.by
+        by = Actor(name, kind, None, credential, source_ip, user_agent, request_id)
+        repository, reference, digest = line.what
+        event = Spooled(
+            project=repository.partition("/")[0],
+            repository=repository,
+            reference=reference,
+            digest=digest,
+            reason=line.reason,
+        )
+        row = store.row_of(by, event, datetime.fromtimestamp(line.at, UTC), line.id)
+        rows.append(row | {"action": line.action})
+    return rows

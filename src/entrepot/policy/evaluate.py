@@ -1,0 +1,66 @@
+"""From facts to a verdict. Pure: the same facts and policy give the same verdict, at any time.
+
+Invariants: an analysis that failed, was cut short or is not covered by a feed is an `error`, one that is not done
+`pending`, and neither is a pass. Adding a finding never loosens. An index is judged as its worst child.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from entrepot.policy.model import Facts, Judgement, Limit, Mode, Outcome, Policy, Reason
+from entrepot.scanning.model import Finding, ScanStatus, Severity
+
+STRICTEST: Final = (Outcome.BLOCK, Outcome.ERROR, Outcome.PENDING, Outcome.WARN, Outcome.PASS)
+MAX_REASONS: Final = 50
+
+
+def evaluate(facts: Facts, policy: Policy) -> Judgement:
+    """The verdict of *policy* on *facts*, before any mode. A broken limit counts before what is not known."""
+    if facts.status in {None, ScanStatus.QUEUED, ScanStatus.ANALYSING}:
+        return Judgement(Outcome.PENDING)
+    broken = [reason for limit in policy.limits if (reason := _broken(facts.findings, limit, policy)) is not None]
+    if broken:
+        return Judgement(Outcome.BLOCK, tuple(broken[:MAX_REASONS]))
+    if facts.status in {ScanStatus.PARTIAL, ScanStatus.FAILED}:
+        return Judgement(Outcome.ERROR, tuple(Reason("scan", text=text) for text in facts.reasons[:MAX_REASONS]))
+    return Judgement(Outcome.PASS)
+
+
+def worst(children: Sequence[Judgement]) -> Judgement:
+    """The judgement of an index whose countable children have these. Without any there is nothing to judge: error."""
+    if not children:
+        return Judgement(Outcome.ERROR, (Reason("scan", text="the index lists no image that can be judged"),))
+    return min(children, key=lambda child: STRICTEST.index(child.outcome))
+
+
+def gated(outcome: Outcome, mode: Mode) -> Outcome:
+    """What a pull meets. Not knowing is never silent: in monitor and warn mode it is a warning."""
+    if mode is Mode.ENFORCE or outcome is Outcome.PASS:
+        return outcome
+    if outcome in {Outcome.BLOCK, Outcome.WARN}:
+        return Outcome.WARN if mode is Mode.WARN else Outcome.PASS
+    return Outcome.WARN if outcome is Outcome.ERROR else Outcome.PENDING
+
+
+def _broken(findings: Iterable[Finding], limit: Limit, policy: Policy) -> Reason | None:
+    counted = [
+        finding for finding in findings if finding.counted and _severity(finding, policy).rank >= limit.severity.rank
+    ]
+    over = [finding for finding in counted if finding.fixed_version or not limit.fixable]
+    if len(over) <= limit.maximum:
+        return None
+    # The one to name: the worst, and among equals one that can be fixed.
+    first = min(over, key=lambda f: (-_severity(f, policy).rank, not f.fixed_version, f.id, f.package))
+    return Reason(
+        limit.id,
+        first.id,
+        first.severity.value,
+        first.package,
+        first.version,
+        first.fixed_version,
+        len({(f.id, f.package) for f in over}) - 1,
+    )
+
+
+def _severity(finding: Finding, policy: Policy) -> Severity:
+    return policy.unknown_severity if finding.severity is Severity.UNKNOWN else finding.severity

@@ -1,0 +1,31 @@
+"""How strict a project is. Another mode takes effect with all its gates at once, in one commit."""
+
+from dataclasses import dataclass
+
+from entrepot.access.model import Project
+from entrepot.access.scoped import Scoped
+from entrepot.clock import Clock
+from entrepot.policy import store
+from entrepot.policy.model import Mode, ModeRequested
+from entrepot.runtime.unit_of_work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class RequestMode:
+    """Asks for another mode; a worker puts it into force."""
+
+    work: Work
+    clock: Clock
+
+    async def __call__(self, project: Scoped[Project], mode: Mode) -> tuple[Mode, Mode | None]:
+        """The mode now and the one wanted (None: it is in force already)."""
+        async with self.work(project.principal.actor) as unit:
+            now, wanted = await store.mode_of(unit, project.resource.id)
+            if mode in {wanted, now} and (wanted is None or wanted == mode):
+                return now, wanted
+            await store.put_mode(unit, project.resource.id, now, mode, self.clock.now())
+            event = ModeRequested(
+                project=project.resource.name, project_id=project.resource.id, before=now.value, mode=mode.value
+            )
+            unit.emit(event)
+        return now, mode

@@ -1,0 +1,69 @@
+"""Read-only questions about modes and verdicts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from entrepot.access.model import Project
+from entrepot.access.scoped import Scoped
+from entrepot.catalog.queries import Artifact
+from entrepot.catalog.tables import repo
+from entrepot.policy.model import DEFAULT_MODE, Mode, Outcome
+from entrepot.policy.tables import gate, policy_mode, verdict
+from entrepot.runtime.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictState:
+    """What a pull of a digest meets, and why. outcome: of the verdict, before the mode."""
+
+    outcome: Outcome
+    policy: str
+    mode: Mode
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyQueries:
+    """Asks *database*."""
+
+    database: Database
+
+    async def mode(self, project: Scoped[Project]) -> tuple[Mode, Mode | None]:
+        """The project's mode, and the one that is wanted, if it is not in force yet."""
+        return (await self.modes([project.resource.id])).get(project.resource.id, (DEFAULT_MODE, None))
+
+    async def modes(self, project_ids: Iterable[int]) -> dict[int, tuple[Mode, Mode | None]]:
+        """As `mode`, by project row; projects in the default mode may be absent."""
+        columns = (policy_mode.c.project_id, policy_mode.c.mode, policy_mode.c.wanted)
+        question = select(*columns).where(policy_mode.c.project_id.in_(list(project_ids)))
+        async with self.database.reading() as connection:
+            rows = (await connection.execute(question)).all()
+        return {row.project_id: (Mode(row.mode), Mode(row.wanted) if row.wanted else None) for row in rows}
+
+    async def verdict(self, artifact: Artifact) -> VerdictState:
+        """The verdict on *artifact* where it lies; pending while there is none."""
+        question = (
+            select(verdict.c.outcome, verdict.c.policy, policy_mode.c.mode, gate.c.text)
+            .select_from(repo)
+            .outerjoin(policy_mode, policy_mode.c.project_id == repo.c.project_id)
+            .outerjoin(verdict, (verdict.c.repo_id == repo.c.id) & (verdict.c.digest == artifact.digest))
+            .outerjoin(gate, (gate.c.repo_id == repo.c.id) & (gate.c.digest == artifact.digest))
+            .where(repo.c.id == artifact.repo_id)
+        )
+        async with self.database.reading() as connection:
+            row = (await connection.execute(question)).one()
+        mode = Mode(row.mode or DEFAULT_MODE)
+        if artifact.kind == "artifact":
+            return VerdictState(Outcome.PASS, "", mode, "")
+        return VerdictState(Outcome(row.outcome or Outcome.PENDING), row.policy or "", mode, row.text or "")
+
+    async def outcomes(self, artifact: Artifact) -> dict[str, Outcome]:
+        """Outcomes of the children of the index *artifact*, by digest."""
+        digests = [child.digest for child in artifact.children]
+        question = select(verdict.c.digest, verdict.c.outcome).where(
+            verdict.c.repo_id == artifact.repo_id, verdict.c.digest.in_(digests)
+        )
+        async with self.database.reading() as connection:
+            return {row.digest: Outcome(row.outcome) for row in await connection.execute(question)}

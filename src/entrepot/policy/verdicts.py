@@ -1,0 +1,62 @@
+"""Judges digests and keeps the answer where a pull finds it."""
+
+from dataclasses import dataclass
+
+from entrepot.clock import Clock
+from entrepot.policy import store
+from entrepot.policy.evaluate import evaluate, gated, worst
+from entrepot.policy.explain import explain
+from entrepot.policy.jobs import Evaluate
+from entrepot.policy.model import BASELINE, Facts, Judgement, Outcome, VerdictChanged
+from entrepot.runtime.events.model import SYSTEM
+from entrepot.runtime.unit_of_work import Unit, Work
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeDigests:
+    """Runs `policy.evaluate`."""
+
+    work: Work
+    clock: Clock
+
+    async def __call__(self, job: Evaluate) -> None:
+        """Verdict and gate of each digest are those of its facts when this returns; indexes follow as jobs."""
+        for digest in job.digests:
+            async with self.work(SYSTEM) as unit:
+                facts = await store.facts(unit, digest)
+                moved = [await self._judge(unit, place, digest, facts) for place in await store.places(unit, digest)]
+                above = await store.parents(unit, digest) if any(moved) else []
+                if above:
+                    unit.enqueue(Evaluate(tuple(above)))
+
+    async def _judge(self, unit: Unit, place: store.Place, digest: str, facts: Facts) -> bool:
+        """Judges the digest at *place*; whether that changed anything."""
+        before = await store.known(unit, place.repo_id, digest)
+        if place.kind == "index":
+            judgement = worst(await store.children(unit, place.repo_id, digest))
+        elif place.kind == "image":
+            judgement = evaluate(facts, BASELINE)
+        else:
+            return False
+        # What was judged once keeps its judgement until there is a new one.
+        if judgement.outcome is Outcome.PENDING or judgement == before:
+            return False
+        await store.put_verdict(unit, place, digest, judgement, BASELINE.name, facts.hash(), self.clock.now())
+        text = explain(judgement, BASELINE, place.mode)
+        await store.put_gate(unit, place.repo_id, digest, gated(judgement.outcome, place.mode), text)
+        unit.emit(_changed(place, digest, before, judgement, text))
+        return True
+
+
+def _changed(
+    place: store.Place, digest: str, before: Judgement | None, judgement: Judgement, text: str
+) -> VerdictChanged:
+    return VerdictChanged(
+        project=place.project,
+        repository=place.repository,
+        digest=digest,
+        reason=text,
+        policy=BASELINE.name,
+        before=before.outcome.value if before else Outcome.PENDING.value,
+        after=judgement.outcome.value,
+    )

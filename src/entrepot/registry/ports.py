@@ -1,0 +1,17 @@
+"""What the registry needs from above."""
+
+from typing import Protocol
+
+from entrepot.runtime.events.model import Actor
+
+
+class PullLog(Protocol):
+    """Keeps a record of each pull."""
+
+    def pulled(self, by: Actor, action: str, repository: str, reference: str, digest: str, warning: str) -> None:
+        """*by* is served *digest* of *repository*, having asked for *reference*.
+
+        action: `manifest.pulled`, `manifest.resolved` (HEAD) or `blob.pulled`. It survives a kill -9 once this
+        returns. Raises StorageUnavailableError: without a record nothing is served.
+        """
+        ...
