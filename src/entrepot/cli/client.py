@@ -1,0 +1,194 @@
+"""A client of the management API, for commands and for the demo. Synchronous; one instance per command.
+
+Who asks: ENTREPOT_USERNAME with ENTREPOT_PASSWORD, else the login saved for the server. Which server: the flag, else
+ENTREPOT_URL, else the last login's, else DEFAULT_URL. Failures are the kinds of `entrepot.errors`, with the server's
+own line as their message.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from entrepot.cli.credentials import Credentials
+from entrepot.cli.http import Http, Server, basic
+from entrepot.cli.output import Item
+from entrepot.errors import (
+    ConflictError,
+    DeniedError,
+    EntrepotError,
+    InvalidError,
+    LimitError,
+    NotFoundError,
+    PreconditionError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnsupportedError,
+)
+from entrepot.oci.reference import Reference
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
+
+DEFAULT_URL: Final = "http://127.0.0.1:5000"
+BASE: Final = "/api/v1"
+PAGE: Final = 500
+POLL_SECONDS: Final = (0.01, 1.0)
+"""The shortest and the longest pause; between them a tenth of the time waited so far."""
+JOB_SECONDS: Final = 600.0
+STATUS_KINDS: Final[Mapping[int, type[EntrepotError]]] = {
+    400: InvalidError,
+    401: UnauthenticatedError,
+    403: DeniedError,
+    404: NotFoundError,
+    405: UnsupportedError,
+    409: ConflictError,
+    412: PreconditionError,
+    413: LimitError,
+    422: InvalidError,
+    428: PreconditionError,
+    429: LimitError,
+    503: UnavailableError,
+}
+
+
+class TimedOutError(EntrepotError):
+    """What was waited for did not come in the time given."""
+
+
+class JobFailedError(EntrepotError):
+    """A job that was waited for failed; the message is its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Calls of the API on one server. authorization: the header's value, empty for none."""
+
+    http: Http
+    authorization: str
+
+    @classmethod
+    def of_user(cls, url: str | None, environment: Mapping[str, str], *, insecure: bool) -> "Client":
+        """The client of the user whose *environment* is given, for the server at *url* (a flag) or as above.
+
+        Raises InvalidError (no address; one of ENTREPOT_USERNAME, ENTREPOT_PASSWORD alone; broken saved logins),
+        DeniedError (plain HTTP to another machine).
+        """
+        saved = Credentials.of_user(environment)
+        wanted = url or environment.get("ENTREPOT_URL") or None
+        login = saved.current() if wanted is None else saved.of(Server.parse(wanted, insecure=True).url)
+        address = wanted or (login.url if login else DEFAULT_URL)
+        http = Http(Server.parse(address, insecure=insecure or (login is not None and login.insecure)))
+        username, password = environment.get("ENTREPOT_USERNAME"), environment.get("ENTREPOT_PASSWORD")
+        if (username is None) != (password is None):
+            raise InvalidError("ENTREPOT_USERNAME and ENTREPOT_PASSWORD are needed together")
+        if username is not None and password is not None:
+            return cls(http, basic(username, password))
+        return cls(http, f"Bearer {login.token}" if login else "")
+
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> Item:
+        """The object at *path* (below the base). Raises the kinds of STATUS_KINDS, UnavailableError."""
+        return self._call("GET", path, query)
+
+    def post(self, path: str, body: Item) -> Item:
+        """What the server answers to *body*. Raises as `get`."""
+        return self._call("POST", path, None, body)
+
+    def put(self, path: str, body: Item) -> Item:
+        """What the server answers to *body*. Raises as `get`."""
+        return self._call("PUT", path, None, body)
+
+    def upload(self, path: str, file: Path, query: Mapping[str, str]) -> Item:
+        """What the server answers to the bytes of *file*, which are streamed. Raises as `get`, and OSError."""
+        with file.open("rb") as source:
+            headers = {"Content-Type": "application/octet-stream", "Content-Length": str(file.stat().st_size)}
+            return _decoded(
+                self.http.send("POST", BASE + path, headers=self._headers() | headers, query=query, body=source)
+            )
+
+    def items(self, path: str, query: Mapping[str, str] | None = None, most: int | None = None) -> Iterator[Item]:
+        """Each item of the list at *path*, page after page, at most *most*. Raises as `get`, while iterated."""
+        wanted = dict(query or {})
+        left = most
+        while left is None or left > 0:
+            page = self.get(path, wanted | {"limit": str(min(PAGE, left or PAGE))})
+            found = page.get("items")
+            if not isinstance(found, list):
+                raise EntrepotError("the server's answer is no list: is it Entrepot, and of this version?")
+            yield from found[:left]
+            left = None if left is None else left - len(found)
+            cursor = page.get("next")
+            if not found or not isinstance(cursor, str):
+                return
+            wanted["after"] = cursor
+
+    def wait_for_job(self, job: str, seconds: float = JOB_SECONDS) -> Item:
+        """The job *job*, once it is done. Raises JobFailedError, TimedOutError after *seconds*, else as `get`."""
+        for found in self.poll(f"/jobs/{job}", seconds):
+            if found.get("state") == "done":
+                return found
+            if found.get("state") == "failed":
+                raise JobFailedError(f"{found.get('name')} failed: {found.get('error') or 'no reason given'}")
+        raise TimedOutError(f"the job did not end within {seconds:.0f} s; it goes on: entrepot job list")
+
+    def poll(self, path: str, seconds: float) -> Iterator[Item]:
+        """The object at *path*, again and again, ever more slowly, until *seconds* have passed. Raises as `get`."""
+        begin = time.monotonic()
+        shortest, longest = POLL_SECONDS
+        while True:
+            yield self.get(path)
+            waited = time.monotonic() - begin
+            if waited >= seconds:
+                return
+            time.sleep(min(max(shortest, waited / 10), longest, seconds - waited))
+
+    def _call(self, method: str, path: str, query: Mapping[str, str] | None, body: Item | None = None) -> Item:
+        data = None if body is None else json.dumps(body).encode()
+        headers = self._headers() | ({} if data is None else {"Content-Type": "application/json"})
+        return _decoded(self.http.send(method, BASE + path, headers=headers, query=query, body=data))
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Accept": "application/json, application/problem+json", "User-Agent": "entrepot-cli"}
+        return headers | ({"Authorization": self.authorization} if self.authorization else {})
+
+
+def artifact_path(reference: Reference) -> str:
+    """Where the API has the artifact *reference*: slashes of a repository's name stay slashes."""
+    return f"/repositories/{reference.name}/-/artifacts/{reference.wanted()}"
+
+
+def project_path(project: str) -> str:
+    """Where the API has *project*."""
+    return f"/projects/{quote(project, safe='')}"
+
+
+def _decoded(response: "BaseHTTPResponse") -> Item:
+    try:
+        body = json.loads(response.data) if response.data else {}
+    except (ValueError, RecursionError):
+        body = None
+    if response.status >= 300:
+        raise _error(response.status, body if isinstance(body, dict) else {})
+    if not isinstance(body, dict):
+        raise EntrepotError("the server's answer is no JSON object: is it Entrepot?")
+    return body
+
+
+def _error(status: int, problem: Item) -> EntrepotError:
+    """The failure that *problem* tells of, in one line: its detail, and each faulty field. Spec: RFC 9457, 3."""
+    line = str(problem.get("detail") or problem.get("title") or f"the server answered {status}")
+    faults = problem.get("errors")
+    named = [
+        f"{fault.get('pointer')}: {fault.get('message')}"
+        for fault in (faults if isinstance(faults, list) else [])
+        if isinstance(fault, dict)
+    ]
+    if status >= 500 and problem.get("trace_id"):
+        named.append(f"trace {problem['trace_id']}")
+    if status == 401:
+        named.append("log in with entrepot login, or set ENTREPOT_USERNAME and ENTREPOT_PASSWORD")
+    kind = STATUS_KINDS.get(status, EntrepotError)
+    return kind("; ".join([line, *named]))

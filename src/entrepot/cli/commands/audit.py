@@ -1,0 +1,72 @@
+"""`entrepot audit`: who did what, who was refused, who pulled."""
+
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Final
+
+import typer
+
+from entrepot.cli.options import Insecure, Url, Wanted, client
+from entrepot.cli.output import Column, Format, Output, when
+from entrepot.clock import SystemClock
+from entrepot.errors import InvalidError
+
+app = typer.Typer(help="Search the record of changes, refusals and pulls.", no_args_is_help=True, add_completion=False)
+
+UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+AGE: Final = re.compile(r"(\d{1,6})([smhdw])\Z")
+COLUMNS: Final = (
+    Column("AT", when("at")),
+    Column("ACTOR", "actor"),
+    Column("ACTION", "action"),
+    Column("REPOSITORY", "repository"),
+    Column("REFERENCE", "reference"),
+    Column("OUTCOME", "outcome"),
+    Column("FROM", "source_ip"),
+    Column("REASON", "reason"),
+)
+
+
+@app.callback()
+def group() -> None:
+    """Search the record of changes, refusals and pulls."""
+
+
+@app.command("search")
+def search(
+    *,
+    actor: Annotated[str | None, typer.Option(help="Who asked: shop+ci.")] = None,
+    action: Annotated[str | None, typer.Option(help="What was asked for.")] = None,
+    repository: Annotated[str | None, typer.Option(help="In which repository: shop/web.")] = None,
+    reference: Annotated[str | None, typer.Option(help="By which tag or digest it was asked for.")] = None,
+    digest: Annotated[str | None, typer.Option(help="Which digest was served or changed.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="How it ended.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="AGE|TIME", help="30m, 1h, 2d, 1w, or ISO 8601.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    url: Url = None,
+    insecure: Insecure = False,
+    output: Wanted = Format.TABLE,
+) -> None:
+    """Search the audit record."""
+    asked = {
+        "actor": actor,
+        "action": action,
+        "repository": repository,
+        "reference": reference,
+        "digest": digest,
+        "outcome": outcome,
+        "since": instant(since, SystemClock().now()) if since else None,
+    }
+    query = {key: value for key, value in asked.items() if value is not None}
+    items = client(url, insecure=insecure).items("/audit", query, limit)
+    Output.to_terminal(output).items(items, COLUMNS, "nothing of that kind is on record")
+
+
+def instant(text: str, now: datetime) -> str:
+    """The instant that *text* means, in ISO 8601: an age before *now* (`1h`), or a time. Raises InvalidError."""
+    age = AGE.match(text)
+    try:
+        at = now - timedelta(**{UNITS[age[2]]: int(age[1])}) if age else datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise InvalidError("--since takes an age (30m, 1h, 2d, 1w) or a time in ISO 8601", "since") from None
+    return at.astimezone(now.tzinfo).isoformat()

@@ -1,0 +1,59 @@
+"""`entrepot robot`: machine accounts of a project."""
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+import typer
+
+from entrepot.cli.client import project_path
+from entrepot.cli.options import Insecure, Project, Url, Wanted, client
+from entrepot.cli.output import Column, Format, Output, when
+
+app = typer.Typer(help="Create and list machine accounts.", no_args_is_help=True, add_completion=False)
+
+COLUMNS: Final = (
+    Column("NAME", "name"),
+    Column("LOGIN", "login"),
+    Column("ROLE", "role"),
+    Column("CREATED", when("created_at")),
+    Column("EXPIRES", when("expires_at")),
+)
+
+
+class Role(StrEnum):
+    """What a robot may do in its project."""
+
+    DEVELOPER = "developer"
+    VIEWER = "viewer"
+
+
+@app.command("create")
+def create(
+    *,
+    project: Project,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The robot's name within the project.")],
+    role: Annotated[Role, typer.Option(help="developer pushes and pulls, viewer pulls.")] = Role.DEVELOPER,
+    days: Annotated[int, typer.Option(min=1, help="How long the secret is valid.")] = 90,
+    url: Url = None,
+    insecure: Insecure = False,
+    output: Wanted = Format.TABLE,
+) -> None:
+    """Create a robot. Its secret is shown once: alone on stdout, so that a script can keep it."""
+    body: dict[str, object] = {"name": name, "role": role.value, "days": days}
+    made = client(url, insecure=insecure).post(f"{project_path(project)}/robots", body)
+    out = Output.to_terminal(output)
+    if output is Format.JSON:
+        out.item(made, COLUMNS)
+        return
+    out.note(
+        f"robot {made.get('name')} ({made.get('role')}), login {made.get('login')}, valid until "
+        f"{made.get('expires_at')}; this is its secret, it is not shown again:"
+    )
+    out.text(str(made.get("secret")))
+
+
+@app.command("list")
+def show_all(project: Project, url: Url = None, insecure: Insecure = False, output: Wanted = Format.TABLE) -> None:
+    """List a project's robots."""
+    items = client(url, insecure=insecure).items(f"{project_path(project)}/robots")
+    Output.to_terminal(output).items(items, COLUMNS, f"no robots: entrepot robot create {project} NAME")

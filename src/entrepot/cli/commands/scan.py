@@ -1,0 +1,70 @@
+"""`entrepot scan`: the analysis of an image."""
+
+from collections.abc import Callable
+from typing import Annotated, Final
+
+import typer
+
+from entrepot.cli.client import Client, TimedOutError, artifact_path
+from entrepot.cli.options import Image, Insecure, Url, Wanted, client
+from entrepot.cli.output import BlockedError, Column, Format, Item, Output
+from entrepot.errors import EntrepotError
+from entrepot.oci.reference import Reference
+
+app = typer.Typer(help="Wait for an image's analysis.", no_args_is_help=True, add_completion=False)
+
+WAITING: Final = frozenset({"queued", "analysing"})
+FACTS: Final = (
+    Column("digest", "digest"),
+    Column("status", "status"),
+    Column("reasons", "reasons"),
+    Column("outcome", "outcome"),
+    Column("mode", "mode"),
+    Column("reason", "text"),
+)
+
+
+class ScanIncompleteError(EntrepotError):
+    """The analysis ended, but did not see all: such an image is not known to be clean."""
+
+
+@app.callback()
+def group() -> None:
+    """Wait for an image's analysis."""
+
+
+@app.command("wait")
+def wait(
+    image: Image,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds.")] = 300,
+    url: Url = None,
+    insecure: Insecure = False,
+    output: Wanted = Format.TABLE,
+) -> None:
+    """Wait until an image is analysed and judged.
+
+    Ends with 0 if it may be pulled, 5 if policy blocks it, 1 if it was not analysed to the end.
+    """
+    out = Output.to_terminal(output)
+    with out.progress(f"waiting for the scan of {image}") as tell:
+        scan = finished(client(url, insecure=insecure), image, timeout, tell)
+    out.item(scan, FACTS)
+    judge(scan)
+
+
+def finished(api: Client, image: Reference, seconds: float, tell: Callable[[str], None]) -> Item:
+    """The scan of *image* once it is done. Raises TimedOutError after *seconds*, else as Client.get."""
+    for scan in api.poll(f"{artifact_path(image)}/scan", seconds):
+        if scan.get("status") not in WAITING and scan.get("outcome") != "pending":
+            return scan
+        tell(str(scan.get("status")))
+    raise TimedOutError(f"{image} was not analysed within {seconds:.0f} s")
+
+
+def judge(scan: Item) -> None:
+    """Raise what the verdict comes to: BlockedError, ScanIncompleteError; nothing for an image that may be pulled."""
+    text = str(scan.get("text") or "")
+    if scan.get("outcome") == "block" and scan.get("mode") == "enforce":
+        raise BlockedError(text or "blocked by policy")
+    if scan.get("status") in {"partial", "failed"} or scan.get("outcome") == "error":
+        raise ScanIncompleteError(text or f"the scan ended as {scan.get('status')}")

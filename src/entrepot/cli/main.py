@@ -1,0 +1,107 @@
+"""The command line: which nouns there are, and how a command ends.
+
+Only the module of the noun that is called is imported: `entrepot --help` reads this table alone.
+"""
+
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from typing import Annotated, Final
+
+import typer
+
+from entrepot.cli.output import ExitCode, plain, report
+from entrepot.errors import EntrepotError
+
+
+@dataclass(frozen=True, slots=True)
+class Noun:
+    """A word after `entrepot`: its line in the help, and where its typer app stands.
+
+    app: `module:attribute` in `entrepot.cli.commands`. verbs: whether a verb follows; else the app has one command
+    of the noun's own name.
+    """
+
+    app: str
+    summary: str
+    verbs: bool = True
+
+
+NOUNS: Final = {
+    "serve": Noun("serve:app", "Start the registry.", verbs=False),
+    "demo": Noun("demo:app", "Show a push, a scan, a refusal and a pull on real images.", verbs=False),
+    "config": Noun("config:app", "Check and show the server's settings."),
+    "login": Noun("login:login_app", "Log in to a server, and keep a personal token for it.", verbs=False),
+    "logout": Noun("login:logout_app", "Forget the login at a server.", verbs=False),
+    "whoami": Noun("login:whoami_app", "Show which account this is.", verbs=False),
+    "project": Noun("project:app", "Create and list projects."),
+    "robot": Noun("robot:app", "Create and list machine accounts."),
+    "artifact": Noun("artifact:app", "Show an image and its packages."),
+    "scan": Noun("scan:app", "Wait for an image's analysis."),
+    "finding": Noun("finding:app", "List an image's vulnerabilities."),
+    "policy": Noun("policy:app", "Show a project's policy, and change its mode."),
+    "feed": Noun("feed:app", "Import advisories and show what they cover."),
+    "audit": Noun("audit:app", "Search the record of changes, refusals and pulls."),
+    "job": Noun("job:app", "List background work."),
+}
+"""Every noun, in the order of the help."""
+
+
+def main() -> None:
+    """The program `entrepot`. Ends the process with the command's exit code (`ExitCode`)."""
+    called = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    try:
+        application(called)(prog_name="entrepot")
+    except EntrepotError as error:
+        sys.exit(report(error))
+    except OSError as error:
+        sys.stderr.write(f"error: {plain(str(error))}\n")
+        sys.exit(ExitCode.FAILED)
+    except Exception as error:  # noqa: BLE001  a person at a terminal is shown one line, not our stack
+        sys.stderr.write(f"error: unexpected {type(error).__name__}: {plain(str(error))}\n")
+        sys.exit(ExitCode.FAILED)
+
+
+def application(called: str | None) -> typer.Typer:
+    """All nouns, with the commands of the one that is *called*; the others are a line of the help each."""
+    app = typer.Typer(
+        callback=_entrepot,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    for name, noun in NOUNS.items():
+        if name != called:
+            app.command(name, help=noun.summary)(_not_called)
+            continue
+        module, _, attribute = noun.app.partition(":")
+        commands: typer.Typer = getattr(import_module(f"entrepot.cli.commands.{module}"), attribute)
+        if noun.verbs:
+            app.add_typer(commands, name=name)
+        else:
+            app.add_typer(commands)
+    return app
+
+
+def _not_called() -> None:
+    """Stands for a noun in the help: it is never run."""
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"entrepot {version('entrepot')}")
+        raise typer.Exit
+
+
+def _entrepot(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Entrepot: a registry for container images that scans, judges and serves them."""
+
+
+if __name__ == "__main__":
+    main()

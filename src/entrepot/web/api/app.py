@@ -1,0 +1,30 @@
+"""The management API: JSON over HTTP, described by an OpenAPI document it serves itself."""
+
+from typing import Final
+
+from fastapi import FastAPI
+
+from entrepot.web.api import accounts, artifacts, operations, projects
+from entrepot.web.api.problems import install
+from entrepot.web.services import Services
+
+PREFIX: Final = "/api/v1"
+ROUTERS: Final = (accounts.router, projects.router, artifacts.router, operations.router)
+
+
+def api_app(services: Services, version: str) -> FastAPI:
+    """The application under /api/v1."""
+    app = FastAPI(
+        title="Entrepot",
+        version=version,
+        summary="Container images: pushed, scanned, judged, pulled, recorded.",
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    install(app)
+    for router in ROUTERS:
+        app.include_router(router, prefix=PREFIX)
+    return app

@@ -1,0 +1,64 @@
+"""What every endpoint needs: the services, who asks, and what he may touch."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Query
+from starlette.requests import Request as HttpRequest
+
+from entrepot.access.authorize import authorize
+from entrepot.access.errors import ProjectHiddenError
+from entrepot.access.model import Permission, Principal, Project, Repository, Site
+from entrepot.access.scoped import Scoped
+from entrepot.catalog.errors import RepositoryUnknownError
+from entrepot.catalog.queries import Artifact
+from entrepot.oci.digest import Digest
+from entrepot.oci.reference import check_name, check_tag
+from entrepot.web.services import Services
+
+SITE: Final = Site()
+MAX_PAGE: Final = 1_000
+
+
+class Context:
+    """A request on its way: *services*, and the *principal* who asks."""
+
+    def __init__(self, services: Services, principal: Principal) -> None:
+        self.services = services
+        self.principal = principal
+
+    def site(self, permission: Permission) -> Scoped[Site]:
+        """The site, for *permission*. Raises PermissionDeniedError."""
+        return authorize(self.principal, permission, SITE)
+
+    def project(self, permission: Permission, name: str) -> Scoped[Project]:
+        """The project *name*, for *permission*. Raises ProjectHiddenError, PermissionDeniedError."""
+        found = self.services.reads.project(name)
+        if found is None:
+            raise ProjectHiddenError
+        return authorize(self.principal, permission, found)
+
+    def repository(self, permission: Permission, name: str) -> Scoped[Repository]:
+        """The repository *name*, for *permission*. Absent and forbidden are the same 404 here.
+
+        Raises RepositoryUnknownError, NameInvalidError.
+        """
+        scoped = self.services.pull.repository(self.principal, permission, check_name(name))
+        if not scoped.resource.id:
+            raise RepositoryUnknownError
+        return scoped
+
+    async def artifact(self, permission: Permission, name: str, reference: str) -> Artifact:
+        """What *reference* names in the repository *name*. Raises ManifestUnknownError and as `repository`."""
+        checked = str(Digest.parse(reference)) if ":" in reference else check_tag(reference)
+        return await self.services.catalog.artifact(self.repository(permission, name), checked)
+
+
+async def _context(request: HttpRequest) -> Context:
+    services: Services = request.app.state.services
+    own: Any = request.scope["entrepot.request"]
+    return Context(services, await services.authn.login(own, "api"))
+
+
+Asked = Annotated[Context, Depends(_context)]
+After = Annotated[str | None, Query(max_length=512, description="Cursor: the `next` of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Most items of a page.")]

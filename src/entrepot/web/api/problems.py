@@ -1,0 +1,114 @@
+"""Errors of the management API: RFC 9457 problem documents, all faults at once, nothing of the input echoed."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+
+from entrepot.access.errors import CredentialsInvalidError
+from entrepot.audit.denials import Refusal
+from entrepot.errors import (
+    DeniedError,
+    EntrepotError,
+    InvalidError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from entrepot.web.errors import answer_for
+from entrepot.web.services import Services
+
+MEDIA_TYPE: Final = "application/problem+json"
+TITLES: Final = {
+    400: "Bad request",
+    401: "Not logged in",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Not offered",
+    409: "Conflict",
+    412: "Precondition failed",
+    413: "Too large",
+    416: "Outside the content",
+    422: "Invalid",
+    429: "Too many requests",
+    500: "Error on our side",
+    503: "Not available now",
+}
+
+
+def install(app: FastAPI) -> None:
+    """Makes *app* answer every error as a problem document."""
+    app.add_exception_handler(EntrepotError, _ours)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _framework)
+
+
+async def _ours(request: HttpRequest, error: Exception) -> Response:
+    assert isinstance(error, EntrepotError)  # noqa: S101  registered for it
+    answer = answer_for(error)
+    field = error.field if isinstance(error, InvalidError) else None
+    errors = [{"pointer": field, "message": error.message}] if field else []
+    headers = {"retry-after": str(error.retry_after_seconds)} if isinstance(error, UnavailableError) else {}
+    if isinstance(error, UnauthenticatedError):
+        headers["www-authenticate"] = 'Basic realm="entrepot", charset="UTF-8"'
+    await _record(request, error)
+    return problem(request, answer.api_status, error.message, answer.code, errors, headers)
+
+
+async def _invalid(request: HttpRequest, error: Exception) -> Response:
+    """The framework's own list holds the input, which may be a password: only place and text are taken."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101  registered for it
+    errors = [{"pointer": _pointer(each["loc"]), "message": str(each["msg"])} for each in error.errors()]
+    detail = "; ".join(f"{each['pointer']}: {each['message']}" for each in errors[:5])
+    return problem(request, 422, detail, "INVALID", errors)
+
+
+async def _framework(request: HttpRequest, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  registered for it
+    detail = "no such endpoint; see /api/v1/openapi.json" if error.status_code == 404 else str(error.detail)
+    return problem(request, error.status_code, detail, "NOT_OFFERED")
+
+
+def problem(
+    request: HttpRequest,
+    status: int,
+    detail: str,
+    code: str,
+    errors: list[dict[str, Any]] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """A problem document. Spec: RFC 9457, 3.1; code, errors and trace_id are our extensions."""
+    body = {
+        "type": "about:blank",
+        "title": TITLES.get(status, "Error"),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "errors": errors or [],
+        "trace_id": request.scope["entrepot.request"].id,
+    }
+    return JSONResponse(body, status, headers, media_type=MEDIA_TYPE)
+
+
+def _pointer(place: tuple[int | str, ...]) -> str:
+    """A JSON pointer into the body, or the name of a parameter."""
+    if place and place[0] == "body":
+        return "/" + "/".join(str(part) for part in place[1:])
+    return str(place[-1]) if place else ""
+
+
+async def _record(request: HttpRequest, error: EntrepotError) -> None:
+    services: Services = request.app.state.services
+    own = request.scope["entrepot.request"]
+    actor = own.principal.actor if own.principal else own.actor()
+    if isinstance(error, CredentialsInvalidError):
+        await services.denials.sign_in_failed(own.actor(), error.account, own.path, error.message)
+    elif isinstance(error, DeniedError):
+        repository, _, rest = own.path.removeprefix("/api/v1/repositories/").partition("/-/")
+        name = repository if rest else ""
+        reference = rest.removeprefix("artifacts/").partition("/")[0] if rest else ""
+        refusal = Refusal(own.method, own.path, answer_for(error).code, error.message, name, reference)
+        await services.denials.denied(actor, refusal)

@@ -1,0 +1,97 @@
+"""The one table from errors to HTTP: status for all, and the code of the distribution specification for /v2.
+
+Looked up along the class's ancestors, so that a new error is at worst what its kind is. A test demands a row for
+every concrete error. Spec: OCI distribution-spec, "Error Codes".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from entrepot.access import errors as access
+from entrepot.catalog import errors as catalog
+from entrepot.content import errors as content
+from entrepot.errors import (
+    ConflictError,
+    DeniedError,
+    EntrepotError,
+    InvalidError,
+    LimitError,
+    NotFoundError,
+    PreconditionError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnsupportedError,
+)
+from entrepot.oci import errors as oci
+from entrepot.registry import errors as registry
+from entrepot.runtime import errors as runtime
+from entrepot.scanning import errors as scanning
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """status and code on /v2; status on /api."""
+
+    status: int
+    code: str
+    api_status: int
+
+
+ANSWERS: Final[Mapping[type[EntrepotError], Answer]] = {
+    oci.DigestInvalidError: Answer(400, "DIGEST_INVALID", 422),
+    oci.NameInvalidError: Answer(400, "NAME_INVALID", 422),
+    oci.TagInvalidError: Answer(400, "TAG_INVALID", 422),
+    oci.SizeInvalidError: Answer(400, "SIZE_INVALID", 422),
+    oci.MediaTypeUnsupportedError: Answer(400, "MANIFEST_INVALID", 422),
+    oci.ManifestInvalidError: Answer(400, "MANIFEST_INVALID", 422),
+    catalog.ManifestUnknownError: Answer(404, "MANIFEST_UNKNOWN", 404),
+    catalog.BlobUnknownError: Answer(404, "BLOB_UNKNOWN", 404),
+    catalog.RepositoryUnknownError: Answer(404, "NAME_UNKNOWN", 404),
+    catalog.ProjectUnknownError: Answer(404, "NAME_UNKNOWN", 404),
+    catalog.ManifestBlobUnknownError: Answer(404, "MANIFEST_BLOB_UNKNOWN", 409),
+    catalog.StillReferencedError: Answer(405, "UNSUPPORTED", 409),
+    catalog.ProjectExistsError: Answer(409, "DENIED", 409),
+    catalog.ProjectNameInvalidError: Answer(400, "NAME_INVALID", 422),
+    content.UploadUnknownError: Answer(404, "BLOB_UPLOAD_UNKNOWN", 404),
+    content.CopySuspectError: Answer(404, "BLOB_UNKNOWN", 404),
+    content.RangeInvalidError: Answer(416, "BLOB_UPLOAD_INVALID", 416),
+    content.RangeNotSatisfiableError: Answer(416, "UNSUPPORTED", 416),
+    content.BodyTooLargeError: Answer(413, "SIZE_INVALID", 413),
+    content.StorageUnavailableError: Answer(503, "UNAVAILABLE", 503),
+    access.CredentialsInvalidError: Answer(401, "UNAUTHORIZED", 401),
+    access.TokenInvalidError: Answer(401, "UNAUTHORIZED", 401),
+    access.LoginRequiredError: Answer(401, "UNAUTHORIZED", 401),
+    access.InsufficientScopeError: Answer(401, "UNAUTHORIZED", 401),
+    access.PermissionDeniedError: Answer(403, "DENIED", 403),
+    access.ProjectHiddenError: Answer(404, "NAME_UNKNOWN", 404),
+    access.AccountExistsError: Answer(409, "DENIED", 409),
+    access.AccountNameInvalidError: Answer(400, "NAME_INVALID", 422),
+    access.ScopeInvalidError: Answer(400, "UNSUPPORTED", 422),
+    access.LoginBusyError: Answer(429, "TOOMANYREQUESTS", 429),
+    registry.PolicyBlockedError: Answer(403, "DENIED", 403),
+    registry.QuarantinedError: Answer(403, "DENIED", 403),
+    registry.UnsupportedRequestError: Answer(405, "UNSUPPORTED", 405),
+    runtime.DatabaseUnavailableError: Answer(503, "UNAVAILABLE", 503),
+    runtime.JobUnknownError: Answer(404, "NAME_UNKNOWN", 404),
+    scanning.VersionMalformedError: Answer(400, "UNSUPPORTED", 422),
+    scanning.FeedInvalidError: Answer(400, "UNSUPPORTED", 422),
+    scanning.FeedRefusedError: Answer(409, "DENIED", 409),
+    scanning.ScanUnknownError: Answer(404, "MANIFEST_UNKNOWN", 404),
+    scanning.AnalyserError: Answer(503, "UNAVAILABLE", 503),
+    InvalidError: Answer(400, "UNSUPPORTED", 422),
+    NotFoundError: Answer(404, "NAME_UNKNOWN", 404),
+    ConflictError: Answer(409, "DENIED", 409),
+    PreconditionError: Answer(412, "DENIED", 412),
+    DeniedError: Answer(403, "DENIED", 403),
+    UnauthenticatedError: Answer(401, "UNAUTHORIZED", 401),
+    LimitError: Answer(429, "TOOMANYREQUESTS", 429),
+    UnsupportedError: Answer(405, "UNSUPPORTED", 405),
+    UnavailableError: Answer(503, "UNAVAILABLE", 503),
+}
+UNKNOWN: Final = Answer(500, "UNKNOWN", 500)
+
+
+def answer_for(error: EntrepotError) -> Answer:
+    """The row of the error's class, or of its nearest ancestor."""
+    return next((ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS), UNKNOWN)

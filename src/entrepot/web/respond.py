@@ -1,0 +1,55 @@
+"""Sends responses: small ones at once, files by name so that their bytes stay out of Python."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+from entrepot.web.request import Request
+
+Headers = list[tuple[str, str]]
+PATHSEND: Final = "http.response.pathsend"
+PIECE_BYTES: Final = 1 << 20
+# Pushed bytes share the origin of everything else: no browser may take them for a page.
+ALWAYS: Final = (("docker-distribution-api-version", "registry/2.0"), ("x-content-type-options", "nosniff"))
+
+
+async def start(request: Request, status: int, headers: Headers) -> None:
+    """The status line and headers go out; whoever calls sends the body."""
+    request.status = status
+    lines = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in (*ALWAYS, *headers)]
+    lines.append((b"x-request-id", request.id.encode()))
+    await request.send({"type": "http.response.start", "status": status, "headers": lines})
+
+
+async def respond(request: Request, status: int, headers: Headers, body: bytes = b"") -> None:
+    """A whole response; its length is announced. On HEAD the body stays here."""
+    if status not in {204, 304} and not any(name == "content-length" for name, _ in headers):
+        headers = [*headers, ("content-length", str(len(body)))]
+    await start(request, status, headers)
+    body = b"" if request.method == "HEAD" else body
+    request.sent += len(body)
+    await request.send({"type": "http.response.body", "body": body})
+
+
+async def respond_file(request: Request, headers: Headers, path: str, size: int) -> None:
+    """200 with the file *path* of *size* bytes, which was just seen to be there."""
+    await start(request, 200, [*headers, ("content-length", str(size))])
+    if PATHSEND in request.scope.get("extensions", {}) and size:
+        request.sent += size
+        await request.send({"type": PATHSEND, "path": path})
+        return
+    with await asyncio.to_thread(Path(path).open, "rb") as file:
+        while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
+            request.sent += len(piece)
+            await request.send({"type": "http.response.body", "body": piece, "more_body": True})
+    await request.send({"type": "http.response.body", "body": b""})
+
+
+async def respond_pieces(request: Request, headers: Headers, length: int, pieces: AsyncIterator[bytes]) -> None:
+    """206 with *length* bytes that come in *pieces*."""
+    await start(request, 206, [*headers, ("content-length", str(length))])
+    async for piece in pieces:
+        request.sent += len(piece)
+        await request.send({"type": "http.response.body", "body": piece, "more_body": True})
+    await request.send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,72 @@
+"""GET, HEAD and DELETE of blobs, whole or a range. Spec: OCI distribution-spec, "Pulling blobs"; RFC 9110, 14."""
+
+import re
+from typing import Final
+
+from entrepot.content.errors import CopySuspectError, RangeNotSatisfiableError
+from entrepot.oci.digest import Digest
+from entrepot.registry.model import BlobAnswer
+from entrepot.web.request import Request
+from entrepot.web.respond import Headers, respond, respond_file, respond_pieces
+from entrepot.web.services import Services
+
+RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
+
+
+async def get(request: Request, services: Services, name: str, reference: str) -> None:
+    """The blob. A damaged copy is answered 404 and marked, so that a plain push heals it."""
+    principal = await services.authn.registry(request)
+    digest = Digest.parse(reference)
+    try:
+        found = services.pull.blob(principal, name, digest, head=request.method == "HEAD")
+    except CopySuspectError as error:
+        await services.suspect(error.key)
+        raise
+    etag = f'"{found.digest}"'
+    headers: Headers = [
+        ("content-type", "application/octet-stream"),
+        ("docker-content-digest", found.digest),
+        ("etag", etag),
+        ("accept-ranges", "bytes"),
+        ("cache-control", "private, max-age=31536000, immutable"),
+        ("content-security-policy", "sandbox"),
+    ]
+    if etag in request.headers.get("if-none-match", ""):
+        await respond(request, 304, headers)
+    elif request.method == "HEAD":
+        await respond(request, 200, [*headers, ("content-length", str(found.size))])
+    elif wanted := _range(request, found, etag):
+        start, end = wanted
+        headers.append(("content-range", f"bytes {start}-{end - 1}/{found.size}"))
+        await respond_pieces(request, headers, end - start, services.reader.range(found.key, found.size, start, end))
+    else:
+        await respond_file(request, headers, found.path, found.size)
+
+
+async def delete(request: Request, services: Services, name: str, reference: str) -> None:
+    """The repository has the blob no more, unless a manifest needs it."""
+    principal = await services.authn.registry(request)
+    await services.delete.blob(principal, name, Digest.parse(reference))
+    await respond(request, 202, [])
+
+
+def _range(request: Request, found: BlobAnswer, etag: str) -> tuple[int, int] | None:
+    """The bytes [start, end) asked for; None for all of them, also where several ranges are asked for.
+
+    Raises RangeNotSatisfiableError: outside the blob, or the wrong way round, which the conformance program wants
+    refused though RFC 9110 would ignore it.
+    """
+    text = request.headers.get("range", "")
+    match = RANGE.match(text)
+    if match is None or request.headers.get("if-range", etag) != etag:
+        return None
+    first, last = match[1], match[2]
+    if not first and not last:
+        return None
+    if not first:
+        start, end = max(0, found.size - int(last)), found.size
+    else:
+        start, end = int(first), min(int(last) + 1, found.size) if last else found.size
+    if start >= end or start >= found.size:
+        raise RangeNotSatisfiableError(found.size)
+    return start, end
