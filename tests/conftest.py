@@ -1,0 +1,20 @@
+"""What every test may use: hypothesis profiles, the seed of the random order, and the real parts of tests/real."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["tests.real.clients", "tests.real.systems", "tests.real.server"]
+
+# A deadline per example would measure the neighbors on a shared machine, not the code.
+settings.register_profile("dev", max_examples=50, deadline=None)
+settings.register_profile("ci", max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("nightly", max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") == "true" else "dev"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the seed of this run's order, which `-q` hides: `pytest -p "randomly_seed=N"` repeats it."""
+    if (seed := config.getoption("randomly_seed", None)) is not None:
+        terminalreporter.write_line(f"random order, seed {seed}")

@@ -1,0 +1,167 @@
+import io
+import json
+import unicodedata
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from entrepot.cli.output import (
+    BlockedError,
+    Column,
+    ExitCode,
+    Format,
+    Item,
+    Output,
+    byte_size,
+    duration,
+    exit_code,
+    plain,
+    relative,
+    report,
+    when,
+)
+from entrepot.clock import FixedClock
+from entrepot.errors import (
+    ConflictError,
+    DeniedError,
+    EntrepotError,
+    InvalidError,
+    NotFoundError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from entrepot.oci.errors import NameInvalidError
+
+NOW = datetime(2030, 1, 3, 12, tzinfo=UTC)
+TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+COLUMNS = (Column("NAME", "name"), Column("SIZE", "size", right=True), Column("AT", when("at")))
+ITEMS: list[Item] = [
+    {"name": "web", "size": 12, "at": "2030-01-01T12:00:00Z"},
+    {"name": "job", "size": 3, "at": None},
+]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def printed(wanted: Format, items: list[Item], stream: io.StringIO | None = None) -> tuple[str, str]:
+    out = Output(wanted, stream or io.StringIO(), io.StringIO(), FixedClock(NOW))
+    out.items(items, COLUMNS, "nothing there")
+    assert isinstance(out.stream, io.StringIO)
+    assert isinstance(out.notes, io.StringIO)
+    return out.stream.getvalue(), out.notes.getvalue()
+
+
+def test_json_is_the_items_as_they_are() -> None:
+    assert json.loads(printed(Format.JSON, ITEMS)[0]) == ITEMS
+
+
+def test_an_empty_list_is_an_empty_array_in_json_and_a_note_in_a_table() -> None:
+    assert printed(Format.JSON, []) == ("[]\n", "")
+    assert printed(Format.TABLE, []) == ("", "nothing there\n")
+
+
+def test_a_table_has_one_line_per_item_with_times_absolute_and_relative() -> None:
+    lines = [line.rstrip() for line in printed(Format.TABLE, ITEMS)[0].splitlines()]
+
+    assert lines == [
+        "NAME   SIZE   AT",
+        "web      12   2030-01-01T12:00:00Z (2 d ago)",
+        "job       3   -",
+    ]
+
+
+def test_off_a_terminal_a_long_value_is_neither_cut_nor_folded() -> None:
+    long = "x" * 5_000
+
+    assert long in printed(Format.TABLE, [{"name": long}])[0]
+
+
+def test_no_color_switches_colors_off_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    colored = printed(Format.TABLE, [{"name": "critical"}], Terminal())[0]
+    monkeypatch.setenv("NO_COLOR", "1")
+    bare = printed(Format.TABLE, [{"name": "critical"}], Terminal())[0]
+
+    assert "\x1b[1;31m" in colored
+    assert "31m" not in bare
+
+
+def test_markup_and_escapes_of_a_hostile_name_are_shown_not_obeyed() -> None:
+    shown = printed(Format.TABLE, [{"name": "[red]a\x1b[2Jb\u202e"}])[0]
+
+    assert "[red]a\ufffd[2Jb\ufffd" in shown
+
+
+def test_progress_is_silent_off_a_terminal() -> None:
+    out = Output(Format.TABLE, io.StringIO(), io.StringIO(), FixedClock(NOW))
+    with out.progress("waiting") as tell:
+        tell("still")
+
+    assert isinstance(out.notes, io.StringIO)
+    assert out.notes.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (EntrepotError("x"), ExitCode.FAILED),
+        (ConflictError("x"), ExitCode.FAILED),
+        (UnavailableError("x"), ExitCode.FAILED),
+        (InvalidError("x"), ExitCode.USAGE),
+        (NameInvalidError("x"), ExitCode.USAGE),
+        (NotFoundError("x"), ExitCode.NOT_FOUND),
+        (DeniedError("x"), ExitCode.DENIED),
+        (UnauthenticatedError("x"), ExitCode.DENIED),
+        (BlockedError("x"), ExitCode.BLOCKED),
+    ],
+)
+def test_each_kind_of_error_has_its_exit_code(error: EntrepotError, code: ExitCode) -> None:
+    assert exit_code(error) is code
+
+
+def test_an_error_is_one_line() -> None:
+    stream = io.StringIO()
+    code = report(NotFoundError("no such\nthing\x1b[31m"), stream)
+
+    assert (code, stream.getvalue()) == (ExitCode.NOT_FOUND, "error: no such thing\ufffd[31m\n")
+
+
+@pytest.mark.parametrize(
+    ("distance", "text"),
+    [
+        (timedelta(seconds=0.4), "now"),
+        (timedelta(seconds=59), "59 s ago"),
+        (timedelta(minutes=59, seconds=59), "59 min ago"),
+        (timedelta(hours=23), "23 h ago"),
+        (timedelta(days=400), "400 d ago"),
+        (timedelta(days=-90), "in 90 d"),
+    ],
+)
+def test_a_distance_in_time_is_told_in_its_largest_whole_unit(distance: timedelta, text: str) -> None:
+    assert relative(NOW - distance, NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1536 * 1024, "1.5 MiB"), (5 << 40, "5.0 TiB")]
+)
+def test_sizes_are_told_in_binary_units(count: int, text: str) -> None:
+    assert byte_size(count) == text
+
+
+def test_durations_are_told_in_milliseconds_below_a_second() -> None:
+    assert (duration(timedelta(milliseconds=43)), duration(timedelta(seconds=2.14))) == ("43 ms", "2.1 s")
+
+
+@given(st.text() | st.text(st.characters(categories=["Cc", "Cf", "Zl", "Zp"])))
+def test_plain_text_is_one_line_and_steers_no_terminal(text: str) -> None:
+    shown = plain(text)
+
+    assert not [each for each in shown if unicodedata.category(each) in {"Cc", "Zl", "Zp"}]
+    assert not [each for each in shown if unicodedata.bidirectional(each) in TURNS]
+    assert len(shown.splitlines()) <= 1
