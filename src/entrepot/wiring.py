@@ -42,20 +42,23 @@ from entrepot.registry.uploads import Uploads
 from entrepot.runtime.database import Database, open_database
 from entrepot.runtime.hot import HotReader
 from entrepot.runtime.jobs.queue import Queue
+from entrepot.runtime.migrations.newest import NEWEST, revision_of
 from entrepot.runtime.telemetry.metrics import Metrics
 from entrepot.runtime.unit_of_work import Reaction, Work
 from entrepot.scanning.feeds.receive import ReceiveFeed
 from entrepot.scanning.jobs import REACTIONS as SCANNING
 from entrepot.scanning.queries import ScanQueries
 from entrepot.settings import Settings
-from entrepot.web.api.app import api_app
 from entrepot.web.app import App
 from entrepot.web.authn import Authn
+from entrepot.web.later import Later
 from entrepot.web.ops import Ops
+from entrepot.web.respond import AsgiApp
 from entrepot.web.services import Services
 
 REACTIONS: tuple[Reaction, ...] = (*SCANNING, *POLICY)
 ROTATE_SECONDS = 0.5
+PREPARED = "prepared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +84,23 @@ def foundation(settings: Settings) -> Foundation:
 
 
 def prepare(settings: Settings) -> None:
-    """Makes what is not there yet: folders, keys, the schema, the first admin. Run once, before any other role."""
-    from entrepot.runtime.migrations.run import migrate  # noqa: PLC0415  only this role pays for Alembic
-
+    """Makes what is not there yet: folders, keys, the schema, the first admin. Then says so to the other roles."""
     base = foundation(settings)
-    for folder in (base.spool, base.incoming):
+    for folder in (base.spool, base.incoming, settings.run):
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     base.files.prepare()
     make_keys(settings.data / "keys")
-    migrate(settings.database_url.reveal())
+    if revision_of(base.database.path) != NEWEST:
+        from entrepot.runtime.migrations.run import migrate  # noqa: PLC0415  0.3 s, once in a database's life
+
+        migrate(settings.database_url.reveal())
 
     async def first_admin() -> None:
         await ensure_admin(base.work, base.clock, settings.data / "admin-password")
         await base.database.close()
 
     asyncio.run(first_admin())
+    (settings.run / PREPARED).touch()
 
 
 def web_app(settings: Settings, draining: Callable[[], bool]) -> App:
@@ -106,18 +111,30 @@ def web_app(settings: Settings, draining: Callable[[], bool]) -> App:
     spool = Spool(base.spool, base.clock)
     services = _services(base, hot, keys, spool)
     ops = Ops(hot, draining, str(settings.metrics))
+    api = Later(lambda: _api(services))
 
     @asynccontextmanager
     async def life() -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as group:
-            rotating = group.create_task(_rotate(spool))
+            beside = [group.create_task(_rotate(spool)), group.create_task(_load(api))]
             yield
-            rotating.cancel()
+            for task in beside:
+                task.cancel()
         spool.rotate()
         await base.database.close()
         hot.close()
 
-    return App(services, ops, api_app(services, version("entrepot")), Metrics(), base.clock, life)
+    return App(services, ops, api, Metrics(), base.clock, life)
+
+
+def _api(services: Services) -> AsgiApp:
+    from entrepot.web.api.app import api_app  # noqa: PLC0415  0.5 s that no pull has to wait for
+
+    return api_app(services, version("entrepot"))
+
+
+async def _load(api: Later) -> None:
+    await api.ready()
 
 
 async def _rotate(spool: Spool) -> None:

@@ -18,10 +18,11 @@ from entrepot.runtime.jobs.runner import Runner
 from entrepot.scanning import tasks as scanning
 from entrepot.scanning.layers.pool import LayerPool, PoolLimits
 from entrepot.settings import Settings
-from entrepot.wiring import Foundation, foundation
+from entrepot.wiring import PREPARED, Foundation, foundation
 
 EXPIRE_EVERY: Final = timedelta(minutes=10)
 UPLOAD_IDLE: Final = timedelta(hours=24)
+PREPARED_SECONDS: Final = 0.05
 
 log = structlog.get_logger("worker")
 
@@ -36,6 +37,8 @@ async def _main(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    while not (settings.run / PREPARED).exists():  # noqa: ASYNC110  another process makes it
+        await asyncio.sleep(PREPARED_SECONDS)
     base = foundation(settings)
     pool = LayerPool(PoolLimits(spares=settings.analysers))
     async with pool:

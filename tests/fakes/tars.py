@@ -26,6 +26,8 @@ def header(
 ) -> bytes:
     """One header block; *size* as bytes is the field as it stands."""
     field = size if isinstance(size, bytes) else b"%011o\0" % size
+    if len(field) > 12:
+        raise ValueError("a size of 8 GiB and more needs a PAX record or base 256")
     block = bytearray(512)
     block[0:100] = name[:100].ljust(100, b"\0")
     block[100:124] = b"0000644\0" * 3

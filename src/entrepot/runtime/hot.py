@@ -6,7 +6,7 @@ compiled once from the tables by `hot_sql` modules; nothing here knows SQLAlchem
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,19 @@ Value = str | bytes | int | None
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL in the driver's own style, and the names of its parameters in the order they stand in it."""
+    """SQL in the driver's own style, and the names of its parameters in the order they stand in it.
+
+    constants: values of those that are the same each time.
+    """
 
     sql: str
     names: tuple[str, ...] = ()
+    constants: Mapping[str, Value] = field(default_factory=dict)
+
+    def values(self, given: Mapping[str, Value]) -> list[Value]:
+        """What to hand the driver for *given*."""
+        known = {**self.constants, **given} if self.constants else given
+        return [known[name] for name in self.names]
 
 
 class HotReader:
@@ -37,7 +46,7 @@ class HotReader:
     def one(self, statement: Statement, values: Mapping[str, Value]) -> tuple[Any, ...] | None:
         """The first row *statement* gives for *values*, or None. Raises DatabaseUnavailableError."""
         try:
-            cursor = self._connection.execute(statement.sql, [values[name] for name in statement.names])
+            cursor = self._connection.execute(statement.sql, statement.values(values))
             row: tuple[Any, ...] | None = cursor.fetchone()
             cursor.close()  # a cursor left open would hold its snapshot
         except sqlite3.OperationalError as error:
@@ -47,7 +56,7 @@ class HotReader:
     def all(self, statement: Statement, values: Mapping[str, Value]) -> list[tuple[Any, ...]]:
         """Every row *statement* gives for *values*. Raises DatabaseUnavailableError."""
         try:
-            cursor = self._connection.execute(statement.sql, [values[name] for name in statement.names])
+            cursor = self._connection.execute(statement.sql, statement.values(values))
             return cursor.fetchall()
         except sqlite3.OperationalError as error:
             raise DatabaseUnavailableError("the database does not answer; try again") from error

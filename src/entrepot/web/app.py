@@ -1,7 +1,7 @@
 """The ASGI application: one door for /v2, /api, and the pages of machines; one log line and one count per request."""
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from time import monotonic
@@ -15,7 +15,7 @@ from entrepot.errors import EntrepotError
 from entrepot.runtime.telemetry.metrics import Metrics
 from entrepot.web.ops import Ops
 from entrepot.web.request import ClientGoneError, Receive, Request, Scope, Send
-from entrepot.web.respond import respond
+from entrepot.web.respond import AsgiApp, respond
 from entrepot.web.services import Services
 from entrepot.web.v2 import dispatch
 from entrepot.web.v2.errors import JSON
@@ -23,7 +23,6 @@ from entrepot.web.v2.errors import JSON
 NOT_FOUND: Final = b'{"errors":[{"code":"NAME_UNKNOWN","message":"nothing is here; the registry is at /v2/"}]}'
 FAULT: Final = b'{"errors":[{"code":"UNKNOWN","message":"an error on our side; its id is in X-Request-Id"}]}'
 METHODS: Final = frozenset({"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"})
-AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 log = structlog.get_logger("web")
 

@@ -1,13 +1,14 @@
 """Sends responses: small ones at once, files by name so that their bytes stay out of Python."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from entrepot.web.request import Request
+from entrepot.web.request import Receive, Request, Scope, Send
 
 Headers = list[tuple[str, str]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 PATHSEND: Final = "http.response.pathsend"
 PIECE_BYTES: Final = 1 << 20
 # Pushed bytes share the origin of everything else: no browser may take them for a page.

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import subprocess
 import sys
 from datetime import timedelta
 from enum import StrEnum
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from entrepot.cli.output import ExitCode
-from entrepot.errors import UnavailableError
 
 if TYPE_CHECKING:
     from entrepot.runtime.lifeline import Lifeline
@@ -35,7 +33,6 @@ CALLABLE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  said of o
 class Role(StrEnum):
     """What one process of a server does."""
 
-    PREPARE = "prepare"
     WEB = "web"
     WORKER = "worker"
 
@@ -90,10 +87,8 @@ def serve(
     try:
         if role is Role.WEB:
             _web(settings, line)
-        elif role is Role.WORKER:
-            _worker(settings)
         else:
-            _prepare(settings)
+            _worker(settings)
     except Exception:  # noqa: BLE001  it ends here, and is logged
         # Nobody watches a child's terminal: the log is where its end must be understood.
         structlog.get_logger().exception("serve.failed", role=role)
@@ -110,8 +105,9 @@ def _take_lifeline() -> "Lifeline":
 
 def _web(settings: "Settings", lifeline: "Lifeline | None") -> None:
     from entrepot.web.server import Draining, WebServer  # noqa: PLC0415  see serve
-    from entrepot.wiring import web_app  # noqa: PLC0415
+    from entrepot.wiring import prepare, web_app  # noqa: PLC0415
 
+    prepare(settings)
     host, port = settings.listen
     draining = Draining()
     WebServer(
@@ -124,12 +120,6 @@ def _web(settings: "Settings", lifeline: "Lifeline | None") -> None:
         draining=draining,
         lifeline=lifeline,
     ).run()
-
-
-def _prepare(settings: "Settings") -> None:
-    from entrepot.wiring import prepare  # noqa: PLC0415  see serve
-
-    prepare(settings)
 
 
 def _worker(settings: "Settings") -> None:
@@ -148,11 +138,10 @@ def _supervise(settings: "Settings", repeated: list[str]) -> int:
         host, port = reserved.getsockname()[:2]
         password = settings.data / "admin-password"
         is_new = not password.exists()
-        shutil.rmtree(settings.metrics, ignore_errors=True)
+        shutil.rmtree(settings.run, ignore_errors=True)
         own = ["--data", str(settings.data), "--listen", format_listen(host, port), *repeated]
         start = (*PYTHON, "entrepot.cli.main", "serve", "--role")
-        _run_once((*start, Role.PREPARE, *own), lock)
-        children = [Child(role, (*start, role, *own, "--lifeline")) for role in (Role.WEB, Role.WORKER)]
+        children = [Child(role, (*start, role, *own, "--lifeline")) for role in Role]
         patience = settings.server.drain + settings.server.body_drain + MARGIN
         callable_host = CALLABLE.get(host, host)
         url = settings.server.external_url or f"http://{format_listen(callable_host, port)}"
@@ -165,15 +154,6 @@ def _supervise(settings: "Settings", repeated: list[str]) -> int:
             return status
 
         return asyncio.run(run())
-
-
-def _run_once(command: tuple[str, ...], lock: int) -> None:
-    """Makes what the server needs, in a process of its own: the supervisor stays small.
-
-    Raises UnavailableError if that fails; the reason is in the log.
-    """
-    if subprocess.run(command, check=False, stdin=subprocess.DEVNULL, pass_fds=(lock,)).returncode:  # noqa: S603
-        raise UnavailableError("the data folder could not be prepared; the log says why")
 
 
 async def _greet(host: str, port: int, url: str, password: Path | None) -> None:

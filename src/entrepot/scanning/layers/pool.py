@@ -98,12 +98,15 @@ class LayerPool:
         `output`. With `cancelled` when *cancelled*, asked twice a second, says so. A task that is cancelled takes
         its child with it.
         """
+        descriptor = source if isinstance(source, int) else source.fileno()
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("a layer is read from a regular file")
+        request = msgspec.msgpack.encode(Request(str(digest), size, self.layer_limits))
         failure = AnalyserError("the layer was not read", "crash")
         for _ in range(ATTEMPTS):
-            child = await self._take()
+            child = await self._take(descriptor, request)
             try:
                 async with asyncio.timeout(self.limits.time_for(size).total_seconds()):
-                    self._send(child, source, digest, size)
                     await self._refill()
                     answer = await self._answer(child, cancelled)
                 return await _decoded(answer)
@@ -117,16 +120,20 @@ class LayerPool:
                 await self._end(child)
         raise failure
 
-    async def _take(self) -> _Child:
-        while self._spares:
-            child = self._spares.pop(0)
-            if child.process.returncode is None:
-                break
-            await self._end(child)
-        else:
-            child = await self._start()
-        self._busy[child.process.pid] = child
-        return child
+    async def _take(self, descriptor: int, request: bytes) -> _Child:
+        """A child that has the request. One that died while it waited is no failure of this layer."""
+        while True:
+            is_new = not self._spares
+            child = await self._start() if is_new else self._spares.pop(0)
+            self._busy[child.process.pid] = child
+            try:
+                _send(child, descriptor, request)
+            except OSError as error:
+                await self._end(child)
+                if is_new:
+                    raise AnalyserError("the analyser does not start", "crash") from error
+            else:
+                return child
 
     async def _refill(self) -> None:
         async with self._refilling:
@@ -140,26 +147,16 @@ class LayerPool:
             # -I and no environment: neither the folder we stand in nor a variable chooses what is imported. A session
             # of its own: the terminal's interrupt is for this process, which then ends its children.
             command = (sys.executable, "-I", "-m", CHILD, str(os.getpid()))
-            process = await asyncio.create_subprocess_exec(
-                *command, stdin=theirs.fileno(), stdout=PIPE, env={}, start_new_session=True
-            )
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *command, stdin=theirs.fileno(), stdout=PIPE, env={}, start_new_session=True
+                )
+            except OSError as error:
+                raise AnalyserError("the analyser does not start", "crash") from error
             if process.stdout is None:
                 raise AnalyserError("the analyser has no output", "crash")
             on_failure.pop_all()
             return _Child(process, process.stdout, ours)
-
-    def _send(self, child: _Child, source: BinaryIO | int, digest: Digest, size: int) -> None:
-        descriptor = source if isinstance(source, int) else source.fileno()
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("a layer is read from a regular file")
-        layer = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            request = msgspec.msgpack.encode(Request(str(digest), size, self.layer_limits))
-            socket.send_fds(child.channel, [request], [layer])
-        except OSError as error:
-            raise AnalyserError("the analyser did not take the layer", "crash") from error
-        finally:
-            os.close(layer)
 
     async def _answer(self, child: _Child, cancelled: Callable[[], bool]) -> bytearray:
         answer = bytearray()
@@ -179,6 +176,15 @@ class LayerPool:
         with contextlib.suppress(ProcessLookupError):
             child.process.kill()
         await child.process.wait()
+
+
+def _send(child: _Child, descriptor: int, request: bytes) -> None:
+    """Hands over the request with the file behind *descriptor*, opened anew: read-only, with its own position."""
+    layer = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        socket.send_fds(child.channel, [request], [layer])
+    finally:
+        os.close(layer)
 
 
 async def _piece(output: asyncio.StreamReader, cancelled: Callable[[], bool]) -> bytes:

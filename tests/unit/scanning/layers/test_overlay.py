@@ -79,6 +79,15 @@ def test_merged_usr_makes_two_database_paths_one() -> None:
     assert (found(facts), facts.reasons) == ([("musl", "1", 0), ("zlib", "2", 1)], ())
 
 
+def test_a_whiteout_acts_where_its_directory_leads() -> None:
+    base = layer(symlink("lib", "usr/lib"), member("usr/lib/apk/db/installed", apk_installed(("musl", "1"))))
+
+    assert found(image(base)) == [("musl", "1", 0)]
+    for hiding in ("lib/apk/db/.wh.installed", "lib/apk/.wh..wh..opq", "usr/lib/.wh.apk"):
+        assert found(image(base, layer(member(hiding)))) == []
+    assert found(image(base, layer(member(".wh.lib")))) == [("musl", "1", 0)]
+
+
 def test_a_directory_in_the_place_of_a_link_splits_them_again() -> None:
     alpine = member("etc/os-release", b"ID=alpine\nVERSION_ID=3.22.1\n")
     base = layer(alpine, symlink("lib", "usr/lib"), member("usr/lib/apk/db/installed", apk_installed(("musl", "1"))))
