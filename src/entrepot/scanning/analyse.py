@@ -27,6 +27,7 @@ from entrepot.scanning.model import FACTS_FORMAT, LayerFacts, Problem
 HEAD_BYTES: Final = 512
 # Raise it with any change that lets the same bytes give other facts: layers are then read again.
 ANALYSER_VERSION: Final = 1
+MISMATCH: Final = "digest_mismatch"
 
 log = structlog.get_logger("scan")
 
@@ -63,6 +64,11 @@ class AnalyseLayer:
         if not is_layer and not sniff(await asyncio.to_thread(_head, path)):
             return
         facts = await self._read(path, digest, copy[1])
+        if any(problem.code == MISMATCH for problem in facts.problems):
+            # These are facts of other bytes. The copy is not served again; a push brings a good one.
+            async with self.work(SYSTEM) as unit:
+                await copies.suspect(unit, copy[0])
+            raise CopySuspectError(copy[0])
         key = f"{FACTS}/{analysers}/{digest.algorithm}-{digest.hex}.{ulid()}"
         await asyncio.to_thread(lambda: self.files.put(key, store.pack(facts)))
         async with self.work(SYSTEM) as unit:

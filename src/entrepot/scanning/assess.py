@@ -127,15 +127,16 @@ def _version(found: ImagePackage) -> store.Version:
     return (found.namespace, found.package.source_name, found.package.source_version)
 
 
-def _uncovered(wanted: list[store.Version], covered: dict[str, set[str] | None]) -> list[str]:
-    """What no feed speaks of is not known to be clean."""
-    return sorted(
-        {
-            f"no_feed:{namespace}"
-            for namespace, name, _ in wanted
-            if namespace not in covered or name not in (covered[namespace] or {name})
-        }
-    )
+def _uncovered(wanted: list[store.Version], covered: dict[str, store.Coverage]) -> list[str]:
+    """What no feed speaks of is not known to be clean: `no_feed:<namespace>`, with the part that is missing, if any."""
+    found = set()
+    for namespace, name, _ in wanted:
+        known = covered.get(namespace)
+        if known is None or not known.has(name):
+            found |= {f"no_feed:{namespace}/{part}" for part in (known.missing if known else ())} or {
+                f"no_feed:{namespace}"
+            }
+    return sorted(found)
 
 
 def _config(files: FilesystemBlobs, key: str) -> dict[str, Any]:

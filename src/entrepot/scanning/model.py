@@ -26,7 +26,10 @@ class Severity(StrEnum):
     @property
     def rank(self) -> int:
         """0 (unknown) to 5 (critical), for comparisons."""
-        return list(Severity).index(self)
+        return RANKS[self]
+
+
+RANKS: Final = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 class ScanStatus(StrEnum):

@@ -107,7 +107,9 @@ class ScanQueries:
                 row.source,
                 row.records,
                 tuple(sorted(each.namespace for each in covered if each.source == row.source)),
-                ", ".join(_covers(each.namespace, each.packages) for each in covered if each.source == row.source),
+                ", ".join(
+                    _covers(each.namespace, each.part, each.packages) for each in covered if each.source == row.source
+                ),
                 row.built_at,
                 row.imported_at,
             )
@@ -178,5 +180,7 @@ def _worst(states: list[ScanState], children: int) -> ScanState:
     )
 
 
-def _covers(namespace: str, packages: str | None) -> str:
-    return f"{namespace} (all)" if packages is None else f"{namespace} ({len(json.loads(packages))} packages)"
+def _covers(namespace: str, part: str, packages: str | None) -> str:
+    if packages is None:
+        return f"{namespace} ({part or 'all'})"
+    return f"{namespace} ({len(json.loads(packages))} packages)"

@@ -29,6 +29,7 @@ from entrepot.scanning.tables import (
 )
 
 CHUNK: Final = 300
+PARTS: Final = {"alpine": frozenset({"main", "community"})}
 
 Name = tuple[str, str]
 Version = tuple[str, str, str]
@@ -159,16 +160,38 @@ async def feed_stamp(connection: AsyncConnection) -> tuple[int, Any]:
     return (row[0], row[1])
 
 
-async def coverage(connection: AsyncConnection, namespaces: Iterable[str]) -> dict[str, set[str] | None]:
-    """What feeds cover of *namespaces*: names, or None for all. A namespace no feed covers is absent."""
-    covered: dict[str, set[str] | None] = {}
-    question = select(feed_coverage.c.namespace, feed_coverage.c.packages)
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What feeds know all about in a namespace: *names*, None for every package. missing: parts no feed speaks of."""
+
+    names: frozenset[str] | None
+    missing: tuple[str, ...] = ()
+
+    def has(self, name: str) -> bool:
+        """Whether an absent advisory about *name* means that there is none."""
+        return self.names is None or name in self.names
+
+
+async def coverage(connection: AsyncConnection, namespaces: Iterable[str]) -> dict[str, Coverage]:
+    """What feeds cover of *namespaces*; one that no feed speaks of is absent.
+
+    Alpine keeps its fixes by repository, and a package does not say which one it is from: so a branch is covered
+    when both are, and with one alone nothing in it is known to be clean.
+    """
+    names: dict[str, set[str]] = {}
+    parts: dict[str, set[str]] = {}
+    question = select(feed_coverage.c.namespace, feed_coverage.c.part, feed_coverage.c.packages)
     for row in await connection.execute(question.where(feed_coverage.c.namespace.in_(list(namespaces)))):
-        before = covered.get(row.namespace, set())
-        covered[row.namespace] = (
-            None if row.packages is None or before is None else before | set(json.loads(row.packages))
-        )
-    return covered
+        names.setdefault(row.namespace, set()).update(json.loads(row.packages or "[]"))
+        if row.packages is None:
+            parts.setdefault(row.namespace, set()).add(row.part)
+    found = {}
+    for namespace, listed in names.items():
+        have = parts.get(namespace, set())
+        missing = sorted(PARTS.get(namespace.partition(":")[0], frozenset({""})) - have)
+        whole = "" in have or not missing
+        found[namespace] = Coverage(None if whole else frozenset(listed), () if whole else tuple(filter(None, missing)))
+    return found
 
 
 async def known_versions(connection: AsyncConnection, wanted: Sequence[Version]) -> dict[Version, int]:

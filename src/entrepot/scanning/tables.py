@@ -98,6 +98,7 @@ feed_coverage: Final = Table(
     METADATA,
     Column("source", String(255), ForeignKey("feed.source"), primary_key=True),
     Column("namespace", String(64), primary_key=True),
+    Column("part", String(64), nullable=False),
     Column("packages", Text),
     Index("ix_feed_coverage_namespace", "namespace"),
 )

@@ -57,15 +57,16 @@ class RealClient:
 
     @property
     def _podman(self) -> tuple[str, ...]:
-        stores = ("--root", str(self.folder / "store"), "--runroot", str(self.folder / "run" / "store"))
-        return (*stores, "--storage-driver", "vfs", "--events-backend", "none")
+        # podman refuses a runroot of more than 50 characters.
+        stores = ("--root", str(self.folder / "store"), "--runroot", str(self.folder / "run"))
+        return (*stores, "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none")
 
     def _run(self, *arguments: str) -> Attempt:
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.folder),
             "TMPDIR": str(self.folder),
-            "XDG_RUNTIME_DIR": str(self.folder / "run"),
+            "XDG_RUNTIME_DIR": str(self.folder / "xdg"),
             "CONTAINERS_REGISTRIES_CONF": str(self.folder / "registries.conf"),
             "REGISTRY_AUTH_FILE": str(self.folder / "auth.json"),
         }
@@ -94,7 +95,7 @@ def installed(folder: Path, host: str, username: str, password: str) -> tuple[Re
         if path is None:
             continue
         own = folder / program
-        (own / "run").mkdir(mode=0o700, parents=True)
+        (own / "xdg").mkdir(mode=0o700, parents=True)
         (own / "policy.json").write_text(json.dumps(ANY_SIGNATURE))
         (own / "registries.conf").write_text("")
         auth = own / "auth.json"

@@ -66,11 +66,14 @@ def start(folder: Path, *, detached: bool) -> DemoServer:
     port = _free_port()
     begun = time.monotonic()
     arguments = ("serve", "--data", str(folder / "data"), "--listen", f"127.0.0.1:{port}")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ENTREPOT_")}
+    # No load balancer has to notice that this server stops.
+    environment["ENTREPOT_SERVER__DRAIN"] = "0s"
     with log_of(folder).open("wb") as log:
         process = subprocess.Popen(  # noqa: S603  our own program, our own arguments
             [sys.executable, "-c", SERVE, *arguments],
             cwd=folder,
-            env={name: value for name, value in os.environ.items() if not name.startswith("ENTREPOT_")},
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -24,6 +24,8 @@ from entrepot.scanning.model import Advisory
 
 BATCH: Final = 1_000
 MAX_SHRINK: Final = 0.2
+# Raise it with any change that reads the same record otherwise: the next import then writes it anew.
+READER_VERSION: Final = 1
 T = TypeVar("T")
 
 
@@ -115,8 +117,9 @@ def _changes(known: dict[store.Key, str], advisories: Iterator[Advisory]) -> _Ch
     for each in advisories:
         key = (each.namespace, each.package, each.id)
         before = left.pop(key, known.get(key))
-        if before != each.content_hash:
-            write.append(each)
+        content = f"{READER_VERSION}:{each.content_hash}"
+        if before != content:
+            write.append(replace(each, content_hash=content))
             added += before is None
     return _Changes(write, list(left), added)
 

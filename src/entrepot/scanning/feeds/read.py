@@ -27,6 +27,7 @@ from entrepot.scanning.model import Advisory
 from entrepot.scanning.versions.scheme import is_ordered, package_name
 
 MAX_BROKEN_PERCENT: Final = 1
+ONE_HOME_PERCENT: Final = 99
 MAX_DOCUMENT_BYTES: Final = 64 * 2**20
 
 _DECLARATION: Final = re.compile(rb'\s*\{\s*"entrepot_feed"')
@@ -46,7 +47,8 @@ class Feed:
     """What a feed is and what it speaks of; read before any of its advisories.
 
     namespaces: those its advisories are in or it covers. coverage: namespace -> the packages it knows all about, None
-    for every package. built_at: as declared, else the newest `modified`; None where neither exists. records: OSV
+    for every package. part: the part of its namespaces that it speaks of (`main` of a branch of Alpine), empty for all
+    of them. built_at: as declared, else the newest `modified`; None where neither exists. records: OSV
     records or secdb packages read; broken: those that could not be, first_broken says where and why. skipped: OSV
     ecosystem -> entries left out because its versions have no known order.
     """
@@ -61,6 +63,7 @@ class Feed:
     broken: int = 0
     first_broken: str = ""
     skipped: Mapping[str, int] = field(default_factory=dict)
+    part: str = ""
 
 
 class _Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,6 +86,8 @@ class _Tally:
     first_broken: tuple[str, str] = ("", "")
     namespaces: set[str] = field(default_factory=set)
     skipped: Counter[str] = field(default_factory=Counter)
+    homes: Counter[str] = field(default_factory=Counter)
+    part: str = ""
     newest: datetime | None = None
 
     def failed(self, where: str, why: str) -> None:
@@ -196,6 +201,7 @@ def _record(text: bytes) -> tuple[dict[str, object], osv.OsvRecord]:
 
 
 def _look_at(record: osv.OsvRecord, tally: _Tally) -> None:
+    tally.homes[record.id.partition("-")[0].lower()] += 1
     for affected in record.affected or ():
         if affected.package is None:
             continue
@@ -225,6 +231,7 @@ def _secdb_entries(rest: Iterable[tuple[int, bytes]], tally: _Tally) -> tuple[st
     if not is_ordered(document.namespace):
         raise FeedInvalidError(f"{document.distroversion[:64]!r} is no Alpine branch", field=where)
     tally.namespaces.add(document.namespace)
+    tally.part = document.reponame
     return document.namespace, document.reponame, _secdb_packages(document, tally)
 
 
@@ -252,6 +259,12 @@ def _families(namespaces: tuple[str, ...]) -> str:
     return "+".join(sorted({namespace.partition(":")[0] for namespace in namespaces}))
 
 
+def _home(tally: _Tally) -> str:
+    """`/ghsa` where the ids are of one database, so that two databases about one namespace stand side by side."""
+    home, count = (tally.homes.most_common(1) or [("", 0)])[0]
+    return f"/{home}" if home.isalnum() and count * 100 >= tally.homes.total() * ONE_HOME_PERCENT > 0 else ""
+
+
 def _header(declared: _Declared | None, form: FeedForm, derived: str | None, tally: _Tally) -> Feed:
     where, why = tally.first_broken
     if tally.broken * 100 > (tally.broken + tally.records) * MAX_BROKEN_PERCENT:
@@ -271,7 +284,7 @@ def _header(declared: _Declared | None, form: FeedForm, derived: str | None, tal
         ecosystems = ", ".join(sorted(tally.skipped)[:5]) or "none"
         raise FeedInvalidError(f"no record is of a namespace whose versions we can compare (found: {ecosystems})")
     return Feed(
-        source=declared.source or derived or f"osv/{_families(namespaces)}",
+        source=declared.source or derived or f"osv/{_families(namespaces)}{_home(tally)}",
         form=form,
         namespaces=namespaces,
         coverage=coverage,
@@ -281,6 +294,7 @@ def _header(declared: _Declared | None, form: FeedForm, derived: str | None, tal
         broken=tally.broken,
         first_broken=why,
         skipped=dict(tally.skipped),
+        part="" if declared.packages is not None else tally.part,
     )
 
 

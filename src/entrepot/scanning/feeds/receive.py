@@ -44,23 +44,30 @@ class ReceiveFeed:
         return next(row.id for row in waiting if upload in row.args)
 
     async def _store(self, path: Path, body: AsyncIterator[bytes]) -> int:
-        size = 0
         try:
             descriptor = await asyncio.to_thread(vfs.create, path)
-            try:
-                async for piece in body:
-                    size += len(piece)
-                    if size > self.max_bytes:
-                        raise BodyTooLargeError(self.max_bytes)
-                    await asyncio.to_thread(vfs.write_all, descriptor, piece)
-                await asyncio.to_thread(vfs.sync, descriptor)
-            finally:
-                os.close(descriptor)
-            if not size:
-                raise InvalidError("the feed is empty")
         except OSError as error:
             raise StorageUnavailableError("the feed can't be stored now") from error
+        try:
+            size = await self._write(descriptor, body)
         except BaseException:
-            path.unlink(missing_ok=True)
+            vfs.remove(path)
             raise
+        finally:
+            os.close(descriptor)
+        return size
+
+    async def _write(self, descriptor: int, body: AsyncIterator[bytes]) -> int:
+        size = 0
+        try:
+            async for piece in body:
+                size += len(piece)
+                if size > self.max_bytes:
+                    raise BodyTooLargeError(self.max_bytes)
+                await asyncio.to_thread(vfs.write_all, descriptor, piece)
+            await asyncio.to_thread(vfs.sync, descriptor)
+        except OSError as error:
+            raise StorageUnavailableError("the feed can't be stored now") from error
+        if not size:
+            raise InvalidError("the feed is empty")
         return size

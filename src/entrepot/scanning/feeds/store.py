@@ -76,7 +76,9 @@ async def put_feed(unit: Unit, source: str, header: Feed, sha256: str, now: date
     before = await coverage_of(unit, source)
     after = _texts(header.coverage)
     await unit.execute(delete(feed_coverage).where(feed_coverage.c.source == source))
-    rows = [{"source": source, "namespace": name, "packages": text} for name, text in after.items()]
+    rows = [
+        {"source": source, "namespace": name, "part": header.part, "packages": text} for name, text in after.items()
+    ]
     if rows:
         await unit.execute(insert_or(feed_coverage), rows)
     return {name for name in before.keys() | after.keys() if before.get(name, "") != after.get(name, "")}

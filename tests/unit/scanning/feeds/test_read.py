@@ -45,7 +45,7 @@ def test_osv_lines_plain_and_zstd_are_one_feed(tmp_path: Path, packed: bool) -> 
 def test_one_osv_document_over_several_lines_is_a_feed(tmp_path: Path) -> None:
     feed, found = feed_of(tmp_path, json.dumps(record(7), indent=2).encode())
 
-    assert (feed.source, feed.records) == ("osv/pypi", 1)
+    assert (feed.source, feed.records) == ("osv/pypi/x", 1)
     assert [(a.id, a.package) for a in found] == [("X-7", "demo")]
 
 
@@ -94,11 +94,19 @@ def test_the_newest_modified_dates_an_undeclared_feed(tmp_path: Path) -> None:
     assert feed.built_at == datetime(2024, 5, 1, 1, tzinfo=UTC)
 
 
+def test_two_databases_about_one_namespace_have_names_of_their_own(tmp_path: Path) -> None:
+    """Importing PYSEC beside GHSA must not replace it."""
+    ghsa, _ = read_feed(DATA / "pypi-ghsa.jsonl")
+    pysec, _ = read_feed(DATA / "pypi-pysec.jsonl")
+
+    assert (ghsa.source, pysec.source) == ("osv/pypi/ghsa", "osv/pypi/pysec")
+
+
 def test_the_derived_source_names_the_families_of_several_namespaces(tmp_path: Path) -> None:
     debian, _ = feed_of(tmp_path, record(1, "Debian:12"), record(2, "Debian:11"))
     mixed, _ = feed_of(tmp_path, record(1, "Debian:12"), record(2, "PyPI"))
 
-    assert (debian.source, mixed.source) == ("osv/debian", "osv/debian+pypi")
+    assert (debian.source, mixed.source) == ("osv/debian/x", "osv/debian+pypi/x")
 
 
 def test_ecosystems_without_an_order_are_counted_and_never_covered(tmp_path: Path) -> None:

@@ -165,6 +165,7 @@ def upgrade() -> None:
         "feed_coverage",
         sa.Column("source", sa.String(length=255), nullable=False),
         sa.Column("namespace", sa.String(length=64), nullable=False),
+        sa.Column("part", sa.String(length=64), nullable=False),
         sa.Column("packages", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["source"], ["feed.source"], name=op.f("fk_feed_coverage_source")),
         sa.PrimaryKeyConstraint("source", "namespace", name=op.f("pk_feed_coverage")),
