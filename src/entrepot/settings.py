@@ -55,6 +55,9 @@ CLIENT: Final = (
 
 TEST_PREFIX: Final = "ENTREPOT_TEST_"
 
+EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104  what is refused, not what is bound
+EXTERNAL_URL_WHY: Final = "clients are sent there for tokens, and a request's own Host is not to be trusted"
+
 
 class SettingsInvalidError(InvalidError):
     """The settings cannot be used. *faults*: every fault, one line each, none holding a value."""
@@ -260,6 +263,8 @@ def load(
         # Either a section was given as one value, whose name was refused above, or the secrets folder is no such.
         # The library's own text would show the value.
         faults = faults or [f"{secrets_dir}: cannot be read as a secrets folder"]
+    if not faults and settings.listen[0] in EVERYWHERE and not settings.server.external_url:
+        faults.append(f"server.listen: an address for all needs server.external_url: {EXTERNAL_URL_WHY}")
     if faults:
         raise SettingsInvalidError(faults)
     return Loaded(settings, origins)

@@ -238,10 +238,19 @@ def test_an_address_that_cannot_be_listened_on_is_refused(listen: str, tmp_path:
 
 @pytest.mark.parametrize(
     ("listen", "expected"),
-    [("localhost:0", ("127.0.0.1", 0)), ("[::1]:80", ("::1", 80)), ("0.0.0.0:5000", ("0.0.0.0", 5000))],  # noqa: S104
+    [("localhost:0", ("127.0.0.1", 0)), ("[::1]:80", ("::1", 80)), ("192.0.2.7:5000", ("192.0.2.7", 5000))],
 )
 def test_an_address_is_an_ip_address_and_a_port(listen: str, expected: tuple[str, int], tmp_path: Path) -> None:
     assert load({"server.listen": listen}, data=tmp_path).settings.listen == expected
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:5000", "[::]:5000"])
+def test_an_address_for_all_needs_the_one_that_clients_use(listen: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalidError, match=r"server\.external_url"):
+        load({"server.listen": listen}, data=tmp_path)
+    named = load({"server.listen": listen, "server.external_url": "https://registry.example.org"}, data=tmp_path)
+
+    assert named.settings.external_url == "https://registry.example.org"
 
 
 @pytest.mark.parametrize("url", ["registry.example.org", "ftp://x", "https://x/path", "https://me:pw@x", "https://x?a"])

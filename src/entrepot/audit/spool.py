@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from entrepot.clock import Clock
+from entrepot.content import vfs
 from entrepot.content.errors import StorageUnavailableError
 from entrepot.ids import ulid
 from entrepot.runtime.events.model import Actor
@@ -44,8 +45,7 @@ class Spool:
     def rotate(self) -> None:
         """Closes the file if it holds anything, so that the worker may take it over; the next line opens another."""
         if self._lines:
-            os.close(self._descriptor)
-            self._descriptor, self._lines = -1, 0
+            self._close()
 
     def _append(self, by: Actor, action: str, repository: str, reference: str, digest: str, reason: str) -> None:
         line: dict[str, Any] = {
@@ -60,11 +60,17 @@ class Spool:
         try:
             if self._descriptor < 0:
                 self._open()
-            if os.write(self._descriptor, data) != len(data):
-                raise OSError(28, "short write")
+            vfs.write_all(self._descriptor, data)
         except OSError as error:
+            # Half a line may stand at the end now: whatever comes next goes to another file.
+            self._close()
             raise StorageUnavailableError("the audit log can't be written, so nothing is served") from error
         self._lines += 1
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor, self._lines = -1, 0
 
     def _open(self) -> None:
         self.folder.mkdir(mode=0o750, parents=True, exist_ok=True)

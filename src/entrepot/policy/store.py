@@ -12,8 +12,8 @@ from entrepot.policy.model import DEFAULT_MODE, Facts, Judgement, Mode, Outcome,
 from entrepot.policy.tables import gate, policy_mode, verdict
 from entrepot.runtime.unit_of_work import Unit
 from entrepot.runtime.upsert import insert_or
+from entrepot.scanning.codec import finding_of
 from entrepot.scanning.model import ScanStatus
-from entrepot.scanning.store import unpack_finding
 from entrepot.scanning.tables import image_scan, pv_finding, set_pv
 
 
@@ -53,7 +53,7 @@ async def facts(unit: Unit, digest: str) -> Facts:
         .join(set_pv, set_pv.c.pv_id == pv_finding.c.pv_id)
         .where(set_pv.c.set_id == row.set_id, pv_finding.c.closed_at.is_(None), pv_finding.c.counted)
     )
-    findings = tuple(unpack_finding(each.document) for each in await unit.fetch_all(question))
+    findings = tuple(finding_of(each.document) for each in await unit.fetch_all(question))
     return Facts(ScanStatus(row.status), tuple(json.loads(row.reasons)), findings)
 
 

@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from entrepot.clock import Clock
 from entrepot.content import sessions
 from entrepot.content.writer import BlobWriter
 from entrepot.runtime.events.model import SYSTEM
 from entrepot.runtime.unit_of_work import Work
+
+MARGIN: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +39,6 @@ class ExpireUploads:
                 await sessions.end_upload(unit, id_)
         for id_ in stale:
             await self.writer.discard(id_)
+        # What a crash left without a row: older than any upload can be.
+        await asyncio.to_thread(self.writer.store.sweep, self.idle + MARGIN)
         return len(stale)

@@ -36,8 +36,9 @@ class HotReader:
     """A read-only connection that sees every commit at once, of whichever process."""
 
     def __init__(self, path: Path) -> None:
+        # Opened for writing, then forbidden to: a WAL database that nobody has open can't be opened read-only.
         self._connection = sqlite3.connect(
-            f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, cached_statements=64
+            f"file:{path}?mode=rw", uri=True, isolation_level=None, check_same_thread=False, cached_statements=64
         )
         self._connection.execute("PRAGMA query_only = ON")
         self._connection.execute("PRAGMA busy_timeout = 250")

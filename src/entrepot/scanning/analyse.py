@@ -17,6 +17,7 @@ from entrepot.oci.digest import Digest
 from entrepot.runtime.events.model import SYSTEM
 from entrepot.runtime.unit_of_work import Work
 from entrepot.scanning import store
+from entrepot.scanning.codec import pack
 from entrepot.scanning.errors import AnalyserError
 from entrepot.scanning.jobs import ScanImage, ScanLayer
 from entrepot.scanning.layers.compression import sniff
@@ -70,7 +71,7 @@ class AnalyseLayer:
                 await copies.suspect(unit, copy[0])
             raise CopySuspectError(copy[0])
         key = f"{FACTS}/{analysers}/{digest.algorithm}-{digest.hex}.{ulid()}"
-        await asyncio.to_thread(lambda: self.files.put(key, store.pack(facts)))
+        await asyncio.to_thread(lambda: self.files.put(key, pack(facts)))
         async with self.work(SYSTEM) as unit:
             await store.add_facts(unit, facts, analysers, key, self.clock.now())
             for image in await store.images_waiting_for(unit, job.digest):

@@ -22,6 +22,7 @@ from entrepot.runtime.events.model import SYSTEM
 from entrepot.runtime.unit_of_work import Unit, Work
 from entrepot.scanning import store
 from entrepot.scanning.analyse import analyser_set
+from entrepot.scanning.codec import pack, unpack_layer
 from entrepot.scanning.errors import ScanUnknownError
 from entrepot.scanning.index.match import match
 from entrepot.scanning.jobs import ImageScanned, ScanImage, ScanLayer
@@ -59,7 +60,7 @@ class AssessImage:
         facts = overlay(layers.facts, layers.config)
         reasons = set(facts.reasons) | ({"foreign_layer"} if layers.foreign else set())
         key = f"{FACTS}/images/{job.digest.replace(':', '-')}.{ulid()}"
-        await asyncio.to_thread(lambda: self.files.put(key, store.pack(facts)))
+        await asyncio.to_thread(lambda: self.files.put(key, pack(facts)))
         while not await self._keep(job.digest, facts, reasons, layers.config, key):
             pass
 
@@ -82,7 +83,7 @@ class AssessImage:
                 return None
             config = await copies.copy_key(unit, manifest.config.digest) if manifest.config else None
         read = await asyncio.to_thread(
-            lambda: [None if key is None else store.unpack_layer(self.files.get(key)) for _, key in keys]
+            lambda: [None if key is None else unpack_layer(self.files.get(key)) for _, key in keys]
         )
         document = await asyncio.to_thread(_config, self.files, config[0]) if config else {}
         return _Layers(tuple(read), any(key is None for _, key in keys), document)

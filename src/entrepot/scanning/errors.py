@@ -21,7 +21,8 @@ class ScanUnknownError(NotFoundError):
 
 class AnalyserError(UnavailableError):
     """The analyser child crashed, ran out of time or of memory. *reason*: `crash`, `timeout`, `output`,
-    or `cancelled` by who asked."""
+    or `cancelled` by who asked.
+    """
 
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)

@@ -16,8 +16,8 @@ from sqlalchemy import func, select
 from entrepot.catalog.queries import Artifact
 from entrepot.content.backends.filesystem import FilesystemBlobs
 from entrepot.runtime.database import Database
+from entrepot.scanning.codec import finding_of, unpack_image
 from entrepot.scanning.model import Finding, ImageFacts, ImagePackage, ScanStatus, Severity
-from entrepot.scanning.store import unpack_finding, unpack_image
 from entrepot.scanning.tables import feed, feed_coverage, image_scan, pv_finding, set_pv
 
 NOTHING: Final = ImageFacts((), (), "")
@@ -87,7 +87,7 @@ class ScanQueries:
             .where(image_scan.c.digest == artifact.digest, pv_finding.c.closed_at.is_(None))
         )
         async with self.database.reading() as connection:
-            found = [unpack_finding(row.document) for row in await connection.execute(question)]
+            found = [finding_of(row.document) for row in await connection.execute(question)]
         origins: dict[tuple[str, str, str], ImagePackage] = {}
         for each in await self.packages(artifact):
             key = (each.namespace, each.package.source_name, each.package.source_version)

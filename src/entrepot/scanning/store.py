@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import msgspec
-import zstandard
 from sqlalchemy import delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from entrepot.catalog.tables import manifest, ref_blob
 from entrepot.runtime.unit_of_work import Unit
 from entrepot.runtime.upsert import insert_or
-from entrepot.scanning.model import Advisory, Finding, ImageFacts, LayerFacts, ScanStatus
+from entrepot.scanning.codec import advisory_of, document
+from entrepot.scanning.model import Advisory, Finding, LayerFacts, ScanStatus
 from entrepot.scanning.tables import (
     advisory,
     feed,
@@ -33,30 +32,6 @@ PARTS: Final = {"alpine": frozenset({"main", "community"})}
 
 Name = tuple[str, str]
 Version = tuple[str, str, str]
-
-
-def pack(value: LayerFacts | ImageFacts | Advisory | Finding) -> bytes:
-    """*value* as MessagePack, compressed."""
-    return zstandard.compress(msgspec.msgpack.encode(value), 3)
-
-
-def unpack_layer(data: bytes) -> LayerFacts:
-    """The layer facts `pack` wrote."""
-    return msgspec.msgpack.decode(zstandard.decompress(data), type=LayerFacts)
-
-
-def unpack_image(data: bytes) -> ImageFacts:
-    """The image facts `pack` wrote."""
-    return msgspec.msgpack.decode(zstandard.decompress(data), type=ImageFacts)
-
-
-_ADVISORY: Final = msgspec.msgpack.Decoder(Advisory)
-_FINDING: Final = msgspec.msgpack.Decoder(Finding)
-
-
-def unpack_finding(data: bytes) -> Finding:
-    """The finding of a row."""
-    return _FINDING.decode(data)
 
 
 async def facts_key(unit: Unit, digest: str, analyser_set: str) -> str | None:
@@ -234,7 +209,7 @@ async def advisories(connection: AsyncConnection, names: Sequence[Name]) -> dict
             tuple_(advisory.c.namespace, advisory.c.package).in_(names[start : start + CHUNK])
         )
         for row in await connection.execute(question):
-            found.setdefault((row.namespace, row.package), []).append(_ADVISORY.decode(row.document))
+            found.setdefault((row.namespace, row.package), []).append(advisory_of(row.document))
     return found
 
 
@@ -247,9 +222,9 @@ async def put_findings(unit: Unit, pv_id: int, findings: Sequence[Finding], now:
     before = {row.id: row for row in await unit.fetch_all(question.where(pv_finding.c.pv_id == pv_id))}
     opened, touched = 0, False
     for finding in findings:
-        document = msgspec.msgpack.encode(finding)
+        written = document(finding)
         old = before.pop(finding.id, None)
-        if old is not None and old.closed_at is None and old.document == document:
+        if old is not None and old.closed_at is None and old.document == written:
             continue
         opened += old is None or old.closed_at is not None
         touched = True
@@ -257,7 +232,7 @@ async def put_findings(unit: Unit, pv_id: int, findings: Sequence[Finding], now:
             "severity": finding.severity.value,
             "fixed_version": finding.fixed_version,
             "counted": finding.counted,
-            "document": document,
+            "document": written,
             "closed_at": None,
         }
         row = insert_or(pv_finding).values(pv_id=pv_id, id=finding.id, first_seen=now, **values)

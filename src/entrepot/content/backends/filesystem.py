@@ -3,8 +3,11 @@
 Keys are never reused: the ulid makes each copy its own generation, so removing an old copy can't hit a new one.
 """
 
+import contextlib
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from time import time
 from typing import Final
 
 from entrepot.content import vfs
@@ -39,6 +42,16 @@ class FilesystemBlobs:
     def upload_path(self, upload: str) -> Path:
         """Where the bytes of *upload* gather."""
         return self.root / UPLOADS / upload
+
+    def sweep(self, age: timedelta) -> int:
+        """Removes upload files nobody wrote to for *age*; how many."""
+        before, removed = time() - age.total_seconds(), 0
+        for path in (self.root / UPLOADS).iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < before:
+                    vfs.remove(path)
+                    removed += 1
+        return removed
 
     def path(self, key: str) -> Path:
         """The file of the copy *key*."""

@@ -1,7 +1,6 @@
 """Brings a database to this version's schema, after a backup if it holds an older one."""
 
 import sqlite3
-from datetime import UTC, datetime
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine
 
+from entrepot.clock import SystemClock
 from entrepot.errors import UnavailableError
 from entrepot.runtime.database import PRAGMAS, database_path
 
@@ -59,6 +59,6 @@ def current(engine: Engine) -> str | None:
 
 
 def _back_up(path: Path) -> None:
-    target = path.with_name(f"{path.name}.backup-{datetime.now(UTC):%Y%m%dT%H%M%S}")
+    target = path.with_name(f"{path.name}.backup-{SystemClock().now():%Y%m%dT%H%M%S}")
     with sqlite3.connect(path) as connection:
         connection.execute("VACUUM INTO ?", (str(target),))

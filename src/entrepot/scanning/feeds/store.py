@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
-import msgspec
 from sqlalchemy import delete, select, tuple_
 
 from entrepot.runtime.unit_of_work import Unit
 from entrepot.runtime.upsert import insert_or
+from entrepot.scanning.codec import document
 from entrepot.scanning.feeds.read import Feed
 from entrepot.scanning.model import Advisory
 from entrepot.scanning.tables import advisory, feed, feed_coverage
@@ -39,7 +39,7 @@ async def put_advisories(unit: Unit, source: str, advisories: list[Advisory]) ->
             "package": each.package,
             "id": each.id,
             "hash": each.content_hash,
-            "document": msgspec.msgpack.encode(each),
+            "document": document(each),
         }
         for each in advisories
     ]
