@@ -1,9 +1,14 @@
 """What every test may use: hypothesis profiles, the seed of the random order, and the real parts of tests/real."""
 
 import os
+from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+FEEDS: Final = Path(os.environ.get("ENTREPOT_TEST_FEEDS") or Path(__file__).parents[2] / "shared" / "feeds")
+"""Whole advisory feeds: tens of megabytes that no clone has. What needs them is not collected without them."""
 
 pytest_plugins = ["tests.real.clients", "tests.real.systems", "tests.real.server"]
 
@@ -14,7 +19,16 @@ settings.register_profile("nightly", max_examples=5_000, deadline=None, suppress
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") == "true" else "dev"))
 
 
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what needs whole feeds, where there are none: it is extra, the committed extracts are the rule."""
+    return True if collection_path.name == "test_real_feeds.py" and not FEEDS.is_dir() else None
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the seed of this run's order, which `-q` hides: `pytest -p "randomly_seed=N"` repeats it."""
     if (seed := config.getoption("randomly_seed", None)) is not None:
         terminalreporter.write_line(f"random order, seed {seed}")
+    if not FEEDS.is_dir():
+        terminalreporter.write_line(
+            "NO WHOLE FEEDS beside the checkout: test_real_feeds.py was left out"
+        )

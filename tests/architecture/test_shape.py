@@ -35,11 +35,16 @@ ONLY_HERE: Final[tuple[tuple[str, dict[str, str]], ...]] = (
         {
             "settings.py": "the server's settings",
             "cli/options.py": "the client's address and credential",
+            "cli/commands/login.py": "where the user keeps his logins",
             "cli/demo/clients.py": "what the demo hands to skopeo and podman",
             "cli/demo/server.py": "what the demo hands to its server",
         },
     ),
-    (r"^\s*(?:import|from) (?:sqlite3|aiosqlite|psycopg|sqlalchemy\.dialects)\b|\.dialect\b", {"runtime/": "one SQL"}),
+    (
+        r"^\s*(?:import|from) (?:sqlite3|aiosqlite|psycopg|sqlalchemy\.dialects)\b|\.dialect\b"
+        r"|\b(?:sqlite|postgresql)_\w+=|[\"'](?:sqlite|postgresql)(?:[\"']|\+|://)",
+        {"runtime/": "one SQL", "settings.py": "where the database lies if nobody says"},
+    ),
     (r"^\s*(?:import|from) (?:unittest\.mock|pickle)\b", {}),
 )
 
@@ -75,6 +80,17 @@ def found(pattern: str, files: Iterator[tuple[str, str]]) -> list[str]:
 
 def test_every_init_is_empty() -> None:
     assert [name for name, text in sources() if name.endswith("__init__.py") and text.strip()] == []
+
+
+def test_no_folder_waits_for_code() -> None:
+    """No empty places for later."""
+    folders = {path.parent for path in SOURCE.rglob("__init__.py")}
+
+    assert [
+        folder.relative_to(SOURCE).as_posix()
+        for folder in sorted(folders)
+        if not any(path.name != "__init__.py" for path in folder.rglob("*.py"))
+    ] == []
 
 
 def test_no_module_is_named_after_nothing() -> None:

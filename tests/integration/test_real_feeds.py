@@ -18,15 +18,10 @@ from entrepot.scanning.feeds.read import Feed, read_feed
 from entrepot.scanning.index.match import match
 from entrepot.scanning.model import Advisory, FindingStatus
 
-FEEDS = Path(os.environ.get("ENTREPOT_TEST_FEEDS") or Path(__file__).parents[2].parent / "shared" / "feeds")
+FEEDS = Path(os.environ.get("ENTREPOT_TEST_FEEDS") or Path(__file__).parents[3] / "shared" / "feeds")
 PAIRS = 2_000
 
-pytestmark = [
-    pytest.mark.skipif(
-        not FEEDS.is_dir(), reason=f"REAL FEEDS ARE MISSING: no folder {FEEDS} (set ENTREPOT_TEST_FEEDS)"
-    ),
-    pytest.mark.xdist_group("real-feeds"),
-]
+pytestmark = pytest.mark.xdist_group("real-feeds")
 
 
 def read(file: str) -> tuple[Feed, list[Advisory], float]:

@@ -250,19 +250,20 @@ def new_server(folder: Path, *flags: str, **environment: str) -> Server:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     """A started server of the test's own, which it may kill, stop and start again; nothing of it is left after."""
-    with _running(new_server(tmp_path / "server")) as running:
-        yield running
+    with running(new_server(tmp_path / "server")) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A started server for many tests: each makes its own project, and none stops it or imports a feed."""
-    with _running(new_server(tmp_path_factory.mktemp("shared-server"))) as running:
-        yield running
+    with running(new_server(tmp_path_factory.mktemp("shared-server"))) as started:
+        yield started
 
 
 @contextlib.contextmanager
-def _running(server: Server) -> Iterator[Server]:
+def running(server: Server) -> Iterator[Server]:
+    """*server*, started; nothing of it is left after."""
     try:
         yield server.start()
     finally:

@@ -7,7 +7,7 @@ own line as their message.
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -39,6 +39,8 @@ PAGE: Final = 500
 POLL_SECONDS: Final = (0.01, 1.0)
 """The shortest and the longest pause; between them a tenth of the time waited so far."""
 JOB_SECONDS: Final = 600.0
+SCANNING: Final = frozenset({"queued", "analysing"})
+"""States of a scan that is not over."""
 STATUS_KINDS: Final[Mapping[int, type[EntrepotError]]] = {
     400: InvalidError,
     401: UnauthenticatedError,
@@ -133,6 +135,17 @@ class Client:
             if found.get("state") == "failed":
                 raise JobFailedError(f"{found.get('name')} failed: {found.get('error') or 'no reason given'}")
         raise TimedOutError(f"the job did not end within {seconds:.0f} s; it goes on: entrepot job list")
+
+    def wait_for_scan(self, image: Reference, seconds: float, tell: Callable[[str], None]) -> Item:
+        """The scan of *image* once it is analysed and judged; until then *tell* hears how far it is.
+
+        Raises TimedOutError after *seconds*, else as `get`.
+        """
+        for scan in self.poll(f"{artifact_path(image)}/scan", seconds):
+            if scan.get("status") not in SCANNING and scan.get("outcome") != "pending":
+                return scan
+            tell(str(scan.get("status")))
+        raise TimedOutError(f"{image} was not analysed within {seconds:.0f} s")
 
     def poll(self, path: str, seconds: float) -> Iterator[Item]:
         """The object at *path*, again and again, ever more slowly, until *seconds* have passed. Raises as `get`."""

@@ -1,19 +1,15 @@
 """`entrepot scan`: the analysis of an image."""
 
-from collections.abc import Callable
 from typing import Annotated, Final
 
 import typer
 
-from entrepot.cli.client import Client, TimedOutError, artifact_path
 from entrepot.cli.options import Image, Insecure, Url, Wanted, client
 from entrepot.cli.output import BlockedError, Column, Format, Item, Output
 from entrepot.errors import EntrepotError
-from entrepot.oci.reference import Reference
 
 app = typer.Typer(help="Wait for an image's analysis.", no_args_is_help=True, add_completion=False)
 
-WAITING: Final = frozenset({"queued", "analysing"})
 FACTS: Final = (
     Column("digest", "digest"),
     Column("status", "status"),
@@ -47,18 +43,9 @@ def wait(
     """
     out = Output.to_terminal(output)
     with out.progress(f"waiting for the scan of {image}") as tell:
-        scan = finished(client(url, insecure=insecure), image, timeout, tell)
+        scan = client(url, insecure=insecure).wait_for_scan(image, timeout, tell)
     out.item(scan, FACTS)
     judge(scan)
-
-
-def finished(api: Client, image: Reference, seconds: float, tell: Callable[[str], None]) -> Item:
-    """The scan of *image* once it is done. Raises TimedOutError after *seconds*, else as Client.get."""
-    for scan in api.poll(f"{artifact_path(image)}/scan", seconds):
-        if scan.get("status") not in WAITING and scan.get("outcome") != "pending":
-            return scan
-        tell(str(scan.get("status")))
-    raise TimedOutError(f"{image} was not analysed within {seconds:.0f} s")
 
 
 def judge(scan: Item) -> None:

@@ -13,15 +13,14 @@ from importlib.resources import as_file, files
 from typing import Final
 
 from entrepot.cli.client import Client, artifact_path, project_path
-from entrepot.cli.commands.scan import finished
 from entrepot.cli.demo.build import Image
 from entrepot.cli.demo.clients import installed
 from entrepot.cli.demo.images import shop_web
+from entrepot.cli.demo.registry import Pushed, Registry, RegistryError
 from entrepot.cli.demo.report import Line
 from entrepot.cli.demo.server import DemoServer
 from entrepot.cli.http import basic
 from entrepot.cli.output import Item, byte_size, duration, plain
-from entrepot.cli.registry import Pushed, Registry, RegistryError
 from entrepot.oci.reference import Reference
 from entrepot.scanning.model import Severity
 
@@ -125,7 +124,7 @@ def _push(image: Image, pushed: Pushed, reference: Reference, *, shared: bool) -
 
 
 def _judged(demo: Demo, reference: Reference, pushed: Pushed, *, wanted: str) -> Line:
-    scan = finished(demo.api, reference, VERDICT_SECONDS, _silent)
+    scan = demo.api.wait_for_scan(reference, VERDICT_SECONDS, _silent)
     took = time.monotonic() - pushed.done
     reasons = scan.get("reasons") or ()
     shown = f"{scan.get('outcome')} after {duration(timedelta(seconds=took))}, scan {scan.get('status')}"

@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from entrepot.cli.demo.build import image, layer
+from entrepot.cli.demo.registry import ContentError, Registry, RegistryError
 from entrepot.cli.http import Http, Server
-from entrepot.cli.registry import ContentError, Registry, RegistryError
 from entrepot.oci.digest import Digest
 from entrepot.oci.mediatype import OCI_MANIFEST
 from entrepot.oci.reference import Reference
