@@ -13,8 +13,10 @@ import structlog
 from entrepot.clock import Clock
 from entrepot.errors import EntrepotError
 from entrepot.runtime.telemetry.metrics import Metrics
+from entrepot.web.errors import answer_for
 from entrepot.web.ops import Ops
-from entrepot.web.request import ClientGoneError, Receive, Request, Scope, Send
+from entrepot.web.problem import MEDIA_TYPE, document
+from entrepot.web.request import ClientGoneError, Message, Receive, Request, Scope, Send
 from entrepot.web.respond import AsgiApp, respond
 from entrepot.web.services import Services
 from entrepot.web.v2 import dispatch
@@ -22,6 +24,7 @@ from entrepot.web.v2.errors import JSON
 
 NOT_FOUND: Final = b'{"errors":[{"code":"NAME_UNKNOWN","message":"nothing is here; the registry is at /v2/"}]}'
 FAULT: Final = b'{"errors":[{"code":"UNKNOWN","message":"an error on our side; its id is in X-Request-Id"}]}'
+FEEDS: Final = "/api/v1/feeds"
 METHODS: Final = frozenset({"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"})
 
 log = structlog.get_logger("web")
@@ -102,7 +105,26 @@ class App:
             await request.send(message)
 
         request.scope["entrepot.request"] = request
-        await self.api(request.scope, request.receive, watched)
+        # Feeds are streamed, under a limit of their own; of all else the framework gets what was read in time.
+        receive = request.receive if request.path == FEEDS else await self._whole_body(request)
+        if receive is not None:
+            await self.api(request.scope, receive, watched)
+
+    async def _whole_body(self, request: Request) -> Receive | None:
+        """Gives the request's body at once; None if it was too large, and that was answered."""
+        try:
+            body = await request.read(self.services.limits.api_body_bytes)
+        except EntrepotError as error:
+            answer = answer_for(error)
+            text = msgspec.json.encode(document(answer.api_status, error.message, answer.code, [], request.id))
+            await respond(request, answer.api_status, [("content-type", MEDIA_TYPE)], text)
+            return None
+        pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive() -> Message:
+            return pending.pop() if pending else await request.receive()
+
+        return receive
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

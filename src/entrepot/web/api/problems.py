@@ -1,6 +1,6 @@
 """Errors of the management API: RFC 9457 problem documents, all faults at once, nothing of the input echoed."""
 
-from typing import Any, Final
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -19,24 +19,8 @@ from entrepot.errors import (
     UnavailableError,
 )
 from entrepot.web.errors import answer_for
+from entrepot.web.problem import MEDIA_TYPE, document
 from entrepot.web.services import Services
-
-MEDIA_TYPE: Final = "application/problem+json"
-TITLES: Final = {
-    400: "Bad request",
-    401: "Not logged in",
-    403: "Not allowed",
-    404: "Not found",
-    405: "Not offered",
-    409: "Conflict",
-    412: "Precondition failed",
-    413: "Too large",
-    416: "Outside the content",
-    422: "Invalid",
-    429: "Too many requests",
-    500: "Error on our side",
-    503: "Not available now",
-}
 
 
 def install(app: FastAPI) -> None:
@@ -62,7 +46,7 @@ async def _invalid(request: HttpRequest, error: Exception) -> Response:
     """The framework's own list holds the input, which may be a password: only place and text are taken."""
     assert isinstance(error, RequestValidationError)  # noqa: S101  registered for it
     errors = [{"pointer": _pointer(each["loc"]), "message": str(each["msg"])} for each in error.errors()]
-    detail = "; ".join(f"{each['pointer']}: {each['message']}" for each in errors[:5])
+    detail = "; ".join(": ".join(filter(None, each.values())) for each in errors[:5])
     return problem(request, 422, detail, "INVALID", errors)
 
 
@@ -80,21 +64,16 @@ def problem(
     errors: list[dict[str, Any]] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """A problem document. Spec: RFC 9457, 3.1; code, errors and trace_id are our extensions."""
-    body = {
-        "type": "about:blank",
-        "title": TITLES.get(status, "Error"),
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "errors": errors or [],
-        "trace_id": request.scope["entrepot.request"].id,
-    }
+    """A problem document as the answer."""
+    trace_id = request.scope["entrepot.request"].id
+    body = document(status, detail, code, errors or [], trace_id)
     return JSONResponse(body, status, headers, media_type=MEDIA_TYPE)
 
 
 def _pointer(place: tuple[int | str, ...]) -> str:
-    """A JSON pointer into the body, or the name of a parameter."""
+    """A JSON pointer into the body, or the name of a parameter; of broken JSON the framework gives an offset."""
+    if len(place) == 2 and place[0] == "body" and isinstance(place[1], int):
+        return ""
     if place and place[0] == "body":
         return "/" + "/".join(str(part) for part in place[1:])
     return str(place[-1]) if place else ""

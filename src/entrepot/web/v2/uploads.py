@@ -38,7 +38,7 @@ async def begin(request: Request, services: Services, name: str, reference: str)
         await respond(request, 202, _state_headers(name, state))
         return
     _check_length(request, services)
-    await services.uploads.finish(principal, name, state.id, digest_wanted, Chunk(None, None), request.body())
+    await services.uploads.finish(principal, name, state.id, digest_wanted, Chunk(), request.body())
     await respond(request, 201, _created(name, digest_wanted))
 
 
@@ -88,15 +88,16 @@ def _chunk(request: Request) -> Chunk:
     if epoch is not None and not (epoch.isascii() and epoch.isdigit() and len(epoch) < 10):
         raise InvalidError("epoch is not a number: use the Location as it was given", "epoch")
     text = request.headers.get("content-range")
-    start = None
-    if text is not None:
-        match = CONTENT_RANGE.match(text)
-        if match is None or int(match[2]) < int(match[1]):
-            raise InvalidError("Content-Range is written <first>-<last>", "Content-Range")
-        start, length = int(match[1]), request.length()
-        if length is not None and length != int(match[2]) - start + 1:
-            raise SizeInvalidError("Content-Range and Content-Length differ", "Content-Range")
-    return Chunk(start, int(epoch) if epoch is not None else None)
+    known = int(epoch) if epoch is not None else None
+    if text is None:
+        return Chunk(epoch=known)
+    match = CONTENT_RANGE.match(text)
+    if match is None or int(match[2]) < int(match[1]):
+        raise InvalidError("Content-Range is written <first>-<last>", "Content-Range")
+    start, length = int(match[1]), int(match[2]) - int(match[1]) + 1
+    if request.length() not in {None, length}:
+        raise SizeInvalidError("Content-Range and Content-Length differ", "Content-Range")
+    return Chunk(start, known, length)
 
 
 def _check_length(request: Request, services: Services) -> None:
