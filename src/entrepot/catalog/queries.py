@@ -38,10 +38,11 @@ class LayerRow:
 
 @dataclass(frozen=True, slots=True)
 class ChildRow:
-    """A manifest an index lists."""
+    """A manifest an index lists; kind: image, index or artifact."""
 
     digest: str
     platform: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,13 @@ class CatalogQueries:
                 )
             )
             bytes_below = (await connection.execute(sizes)).scalar_one() or 0
-            listed = select(ref_manifest.c.child, ref_manifest.c.platform).where(
-                ref_manifest.c.repo_id == where.id, ref_manifest.c.parent == row.digest
+            listed = (
+                select(ref_manifest.c.child, ref_manifest.c.platform, manifest.c.kind)
+                .join(
+                    manifest,
+                    (manifest.c.repo_id == ref_manifest.c.repo_id) & (manifest.c.digest == ref_manifest.c.child),
+                )
+                .where(ref_manifest.c.repo_id == where.id, ref_manifest.c.parent == row.digest)
             )
             children = (await connection.execute(listed.order_by(ref_manifest.c.position))).all()
         layers = Manifest.parse(row.bytes, row.media_type).layers if row.kind != "index" else ()
@@ -120,5 +126,5 @@ class CatalogQueries:
             row.pushed_at,
             row.pushed_by,
             tuple(LayerRow(i, str(x.digest), x.size, x.media_type) for i, x in enumerate(layers)),
-            tuple(ChildRow(child.child, child.platform) for child in children),
+            tuple(ChildRow(child.child, child.platform, child.kind) for child in children),
         )

@@ -70,8 +70,8 @@ class ScanQueries:
         if artifact.kind == "artifact":
             return _state(ScanStatus.NOT_APPLICABLE)
         if artifact.kind == "index":
-            states = [await self._image(child.digest) for child in artifact.children]
-            return _worst([state for state in states if state is not None], len(artifact.children))
+            images = [child.digest for child in artifact.children if child.kind == "image"]
+            return _worst([await self._image(digest) or _state(ScanStatus.QUEUED) for digest in images])
         return await self._image(artifact.digest) or _state(ScanStatus.QUEUED)
 
     async def packages(self, artifact: Artifact) -> tuple[ImagePackage, ...]:
@@ -159,11 +159,11 @@ def _state(status: ScanStatus) -> ScanState:
     return ScanState(status, (), "", "", 0, 0, {}, None, None)
 
 
-def _worst(states: list[ScanState], children: int) -> ScanState:
+def _worst(states: list[ScanState]) -> ScanState:
     """An index is done when each child is; its counts are its children's together."""
     order = (ScanStatus.ANALYSING, ScanStatus.QUEUED, ScanStatus.FAILED, ScanStatus.PARTIAL, ScanStatus.COMPLETE)
     if not states:
-        return _state(ScanStatus.QUEUED if children else ScanStatus.FAILED)
+        return _state(ScanStatus.NOT_APPLICABLE)
     status = min((state.status for state in states), key=order.index)
     counts = {each: sum(state.counts.get(each, 0) for state in states) for each in Severity}
     finished = [state.finished_at for state in states if state.finished_at is not None]
