@@ -24,6 +24,7 @@ from entrepot.audit.spool import Spool
 from entrepot.catalog.projects import CreateProject
 from entrepot.catalog.queries import CatalogQueries
 from entrepot.clock import Clock, SystemClock
+from entrepot.content import sessions
 from entrepot.content.backends.filesystem import FilesystemBlobs
 from entrepot.content.reader import BlobReader
 from entrepot.content.writer import BlobWriter
@@ -40,6 +41,7 @@ from entrepot.registry.pull import Pull
 from entrepot.registry.push import PutManifest
 from entrepot.registry.uploads import Uploads
 from entrepot.runtime.database import Database, open_database
+from entrepot.runtime.events.model import SYSTEM
 from entrepot.runtime.hot import HotReader
 from entrepot.runtime.jobs.queue import Queue
 from entrepot.runtime.migrations.newest import NEWEST, revision_of
@@ -97,6 +99,8 @@ def prepare(settings: Settings) -> None:
 
     async def first_admin() -> None:
         await ensure_admin(base.work, base.clock, settings.data / "admin-password")
+        async with base.work(SYSTEM) as unit:
+            await sessions.free_all(unit)  # leases of web processes that were killed
         await base.database.close()
 
     asyncio.run(first_admin())
@@ -166,7 +170,7 @@ def _services(base: Foundation, hot: HotReader, keys: Keys, spool: Spool) -> Ser
         reads=reads,
         pull=pull,
         put_manifest=PutManifest(pull, work, writer, clock),
-        uploads=Uploads(pull, work, writer, clock),
+        uploads=Uploads(pull, work, writer, clock, access),
         delete=Delete(pull, work, clock),
         list_tags=ListTags(pull),
         suspect=SuspectCopy(work),

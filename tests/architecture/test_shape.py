@@ -41,8 +41,10 @@ ONLY_HERE: Final[tuple[tuple[str, dict[str, str]], ...]] = (
         },
     ),
     (
-        r"^\s*(?:import|from) (?:sqlite3|aiosqlite|psycopg|sqlalchemy\.dialects)\b|\.dialect\b"
-        r"|\b(?:sqlite|postgresql)_\w+=|[\"'](?:sqlite|postgresql)(?:[\"']|\+|://)",
+        (
+            r"^\s*(?:import|from) (?:sqlite3|aiosqlite|psycopg|sqlalchemy\.dialects)\b|\.dialect\b"
+            r"|\b(?:sqlite|postgresql)_\w+=|[\"'](?:sqlite|postgresql)(?:[\"']|\+|://)"
+        ),
         {"runtime/": "one SQL", "settings.py": "where the database lies if nobody says"},
     ),
     (r"^\s*(?:import|from) (?:unittest\.mock|pickle)\b", {}),

@@ -22,7 +22,7 @@ from entrepot.cli.http import Server as Address
 from entrepot.errors import UnavailableError
 from entrepot.oci.digest import Digest
 from entrepot.oci.reference import Reference
-from tests.real.server import CHILDREN_GONE_SECONDS, Credential, Server, new_server
+from tests.real.server import CHILDREN_GONE_SECONDS, Credential, Server, new_server, running
 
 ROUNDS: Final = 20
 CLIENTS: Final = 3
@@ -107,14 +107,8 @@ def assert_whole(server: Server, who: Credential, acknowledged: Acknowledged) ->
 
 @pytest.fixture
 def kill_server(tmp_path: Path) -> Iterator[Server]:
-    server = new_server(tmp_path / "server", ENTREPOT_SERVER__DRAIN="0s")
-    try:
-        yield server.start()
-    finally:
-        if server.process is not None and server.process.poll() is None:
-            server.stop()
-        server.http.clear()
-        server.assert_no_process_is_left()
+    with running(new_server(tmp_path / "server", ENTREPOT_SERVER__DRAIN="0s")) as started:
+        yield started
 
 
 def kill_parent(server: Server) -> float:
@@ -148,10 +142,10 @@ def test_nothing_acknowledged_is_lost_when_the_parent_is_killed_in_the_middle_of
             for each in range(CLIENTS)
         ]
         with ThreadPoolExecutor(CLIENTS) as pool:
-            running = [pool.submit(pusher.run) for pusher in pushers]
+            pushes = [pool.submit(pusher.run) for pusher in pushers]
             threading.Event().wait(chance.uniform(0, LATEST_KILL_SECONDS))
             slowest_end = max(slowest_end, kill_parent(server))
-            for each in running:
+            for each in pushes:
                 each.result()
         started = time.monotonic()
         server.start()

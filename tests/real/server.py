@@ -191,7 +191,9 @@ class Server:
 
     def set_mode(self, project: str, mode: str) -> None:
         """Put *project* in `monitor`, `warn` or `enforce`, and wait until its verdicts are there."""
-        self.wait_for_job(self.api("PUT", f"/projects/{project}/policy/mode", {"mode": mode})["job"])
+        job = self.api("PUT", f"/projects/{project}/policy/mode", {"mode": mode})["job"]
+        if job is not None:  # it was in that mode already
+            self.wait_for_job(job)
 
     def wait_for_job(self, job: str) -> None:
         """Wait until the *job* is done; fails if it failed, or after 60 s."""
@@ -242,9 +244,13 @@ class Server:
 
 
 def new_server(folder: Path, *flags: str, **environment: str) -> Server:
-    """A server that is not started, on a data folder in *folder* that does not exist yet."""
+    """A server that is not started, on a data folder in *folder* that does not exist yet.
+
+    At a stop it takes no more requests at once: no load balancer has to be told, and the default is 10 s.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    return Server(folder / "data", folder / "server.log", _free_port(), flags, environment)
+    at_once = {"ENTREPOT_SERVER__DRAIN": "0s"}
+    return Server(folder / "data", folder / "server.log", _free_port(), flags, at_once | environment)
 
 
 @pytest.fixture

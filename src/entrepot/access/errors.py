@@ -50,6 +50,8 @@ class ScopeInvalidError(InvalidError):
 class LoginBusyError(LimitError):
     """More passwords to check than can wait."""
 
+    retry_after_seconds = 2
+
 
 class ProjectHiddenError(NotFoundError):
     """No such project, or the caller may not know of it: one text for both."""

@@ -89,6 +89,8 @@ class Tokens:
         claims = decoded.claims
         good = (
             HEADER.issuperset(decoded.header)
+            and decoded.header.get("typ") == "JWT"
+            and decoded.header.get("kid", self.keys.token.kid) == self.keys.token.kid
             and claims.get("iss") == ISSUER
             and claims.get("aud") == self.service
             and all(isinstance(claims.get(key), int) for key in ("exp", "nbf", "iat"))

@@ -18,6 +18,8 @@ from entrepot.runtime.unit_of_work import Work
 
 BATCH: Final = 1_000
 POLL_SECONDS: Final = 0.25
+DAMAGED: Final = ".damaged"
+"""What a file is called that the disk has hurt: its good lines are in the log, and it is kept for people to look at."""
 
 log = structlog.get_logger("audit")
 
@@ -67,22 +69,33 @@ class Ingest:
             except BlockingIOError:
                 continue
             else:
-                rows = _rows(path.read_bytes())
+                rows, damaged = _rows(path.read_bytes())
                 for start in range(0, len(rows), BATCH):
                     async with self.work(SYSTEM) as unit:
                         await store.add_spooled(unit, rows[start : start + BATCH])
-                path.unlink()
+                if damaged:
+                    log.error("audit.spool_damaged", file=path.name, lines=damaged, kept=len(rows))
+                    path.rename(path.with_suffix(DAMAGED))
+                else:
+                    path.unlink()
                 moved += len(rows)
             finally:
                 os.close(descriptor)
         return moved
 
 
-def _rows(data: bytes) -> list[dict[str, Any]]:
-    """The rows of a spool file; a last line without its end was never acknowledged and is left out."""
-    rows = []
+def _rows(data: bytes) -> tuple[list[dict[str, Any]], int]:
+    """The rows of a spool file, and how many of its lines can't be read.
+
+    A last line without its end was never acknowledged and is left out.
+    """
+    rows, damaged = [], 0
     for text in data.split(b"\n")[:-1]:
-        line = msgspec.json.decode(text, type=SpoolLine)
+        try:
+            line = msgspec.json.decode(text, type=SpoolLine)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            damaged += 1
+            continue
         name, kind, credential, source_ip, user_agent, request_id = line.by
         by = Actor(name, kind, None, credential, source_ip, user_agent, request_id)
         repository, reference, digest = line.what
@@ -95,4 +108,4 @@ def _rows(data: bytes) -> list[dict[str, Any]]:
         )
         row = store.row_of(by, event, datetime.fromtimestamp(line.at, UTC), line.id)
         rows.append(row | {"action": line.action})
-    return rows
+    return rows, damaged

@@ -1,6 +1,8 @@
 """Gives stored bytes to a pull: a whole file by name for the server to send, or a range in pieces."""
 
 import asyncio
+import os
+import stat
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Final
 from entrepot.content.errors import CopySuspectError
 
 PIECE_BYTES: Final = 1 << 20
+OPEN: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # the last: whatever lies there, no waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +21,23 @@ class BlobReader:
     root: Path
 
     def whole(self, key: str, size: int) -> str:
-        """The path of the copy *key*, seen just now with *size* bytes. Raises CopySuspectError.
+        """The path of the copy *key*, opened just now and seen with *size* bytes. Raises CopySuspectError.
 
-        The check comes before the status line goes out: the server answers a vanished path with a text of its own.
+        The check comes before the status line goes out: the server answers a path that it can't open with a text of
+        its own. So it opens the file too (4 us): the size alone says nothing of permissions.
         """
-        path = self.root / key
+        path = f"{self.root}/{key}"
         try:
-            if path.stat().st_size == size:
-                return str(path)
+            descriptor = os.open(path, OPEN)
+            try:
+                seen = os.fstat(descriptor)
+            finally:
+                os.close(descriptor)
         except OSError:
-            pass
-        raise CopySuspectError(key)
+            raise CopySuspectError(key) from None
+        if seen.st_size != size or not stat.S_ISREG(seen.st_mode):
+            raise CopySuspectError(key)
+        return path
 
     async def range(self, key: str, size: int, start: int, end: int) -> AsyncIterator[bytes]:
         """The bytes [start, end) of the copy *key* of *size* bytes, in pieces of up to 1 MiB.

@@ -53,6 +53,11 @@ async def free_upload(unit: Unit, id_: str, lease: str) -> None:
     await unit.execute(change.values(lease="", lease_until=None))
 
 
+async def free_all(unit: Unit) -> None:
+    """Every upload may be taken again: whoever wrote to one is gone."""
+    await unit.execute(update(upload).where(upload.c.lease != "").values(lease="", lease_until=None))
+
+
 async def end_upload(unit: Unit, id_: str) -> bool:
     """The upload is no more; False if it was not."""
     return bool((await unit.execute(delete(upload).where(upload.c.id == id_))).rowcount)

@@ -16,6 +16,7 @@ from entrepot.content.errors import BodyTooLargeError, StorageUnavailableError
 from entrepot.content.model import Stored
 from entrepot.oci.digest import Digest
 from entrepot.oci.errors import DigestInvalidError
+from entrepot.runtime.uninterrupted import uninterrupted
 
 BATCH_BYTES: Final = 1 << 20
 READ_BYTES: Final = 4 << 20
@@ -122,11 +123,7 @@ async def _disk(action: Any) -> Any:
     A client that leaves can't cancel a write under way: its descriptor would be closed, and perhaps given to
     another file, while the thread still writes. So the thread is waited for.
     """
-    task = asyncio.ensure_future(asyncio.to_thread(action))
     try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+        return await uninterrupted(asyncio.to_thread(action))
     except OSError as error:
         raise StorageUnavailableError(f"the store can't write now ({os.strerror(error.errno or 0)})") from error

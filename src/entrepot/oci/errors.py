@@ -12,7 +12,7 @@ class NameInvalidError(InvalidError):
 
 
 class TagInvalidError(InvalidError):
-    """A text that is no tag. Code: TAG_INVALID (MANIFEST_INVALID on /v2)."""
+    """A text that is no tag. Code: MANIFEST_INVALID, for the specification has none of its own."""
 
 
 class ManifestInvalidError(InvalidError):

@@ -56,8 +56,7 @@ class Manifest:
         """
         document = parse(body)
         media_type = _media_type(document, content_type.partition(";")[0].strip().lower())
-        if "manifests" in document and ("layers" in document or "config" in document):
-            raise ManifestInvalidError("manifest has both manifests and layers: it can be read in two ways")
+        _check_shape(document, media_type)
         subject = _descriptor(document["subject"], "/subject").digest if document.get("subject") is not None else None
         artifact_type = _text(document, "artifactType", "")
         if media_type in mediatype.INDEXES:
@@ -103,6 +102,14 @@ def _media_type(document: dict[str, Any], announced: str) -> str:
     if document.get("schemaVersion") != 2:
         raise ManifestInvalidError("schemaVersion of the manifest is not 2", "/schemaVersion")
     return media_type
+
+
+def _check_shape(document: dict[str, Any], media_type: str) -> None:
+    """Who reads by type and who reads by shape must see the same thing (GHSA-qq97-vm5h-rrhg)."""
+    if "manifests" in document and ("layers" in document or "config" in document):
+        raise ManifestInvalidError("manifest has both manifests and layers: it can be read in two ways")
+    if media_type in mediatype.INDEXES and ("layers" in document or "config" in document):
+        raise ManifestInvalidError("an index has neither layers nor config: it can be read in two ways")
 
 
 def _text(document: dict[str, Any], key: str, default: str) -> str:

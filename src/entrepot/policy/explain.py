@@ -38,4 +38,5 @@ def _remedy(why: str) -> str:
 
 
 def _ascii(text: str) -> str:
-    return text.encode("ascii", "replace").decode()[:MAX_TEXT]
+    """One line, also where a package calls itself otherwise: the text goes into headers."""
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in text[:MAX_TEXT])

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from entrepot.catalog.model import CopySuspected
 from entrepot.content import copies
 from entrepot.runtime.events.model import SYSTEM
-from entrepot.runtime.unit_of_work import Work
+from entrepot.runtime.unit_of_work import Unit, Work
+
+
+async def suspect(unit: Unit, key: str) -> None:
+    """The copy *key* is not served again once *unit* is committed."""
+    digest = await copies.suspect(unit, key)
+    if digest is not None:
+        unit.emit(CopySuspected(digest=digest, key=key, outcome="failed", reason="missing or short"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +24,4 @@ class SuspectCopy:
     async def __call__(self, key: str) -> None:
         """The copy *key* is not served again."""
         async with self.work(SYSTEM) as unit:
-            digest = await copies.suspect(unit, key)
-            if digest is not None:
-                unit.emit(CopySuspected(digest=digest, key=key, outcome="failed", reason="missing or short"))
+            await suspect(unit, key)

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from entrepot.access.model import Grant
 from entrepot.runtime.events.model import Actor
 
 
@@ -14,4 +15,12 @@ class PullLog(Protocol):
         action: `manifest.pulled`, `manifest.resolved` (HEAD) or `blob.pulled`. It survives a kill -9 once this
         returns. Raises StorageUnavailableError: without a record nothing is served.
         """
+        ...
+
+
+class Grants(Protocol):
+    """Knows the roles of accounts."""
+
+    def grants(self, account_id: int) -> tuple[Grant, ...]:
+        """The roles given to the account, at this moment."""
         ...

@@ -5,7 +5,7 @@ with the offset, so that a request repeated after a lost answer changes nothing.
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -15,13 +15,15 @@ from entrepot.access.scoped import Scoped
 from entrepot.catalog import blobs, repositories
 from entrepot.clock import Clock
 from entrepot.content import copies, sessions
-from entrepot.content.errors import RangeInvalidError, UploadUnknownError
+from entrepot.content.errors import CopySuspectError, RangeInvalidError, UploadUnknownError
 from entrepot.content.model import Upload
 from entrepot.content.writer import BlobWriter
 from entrepot.ids import ulid
 from entrepot.oci.digest import Digest
-from entrepot.oci.errors import DigestInvalidError
+from entrepot.oci.errors import DigestInvalidError, SizeInvalidError
+from entrepot.registry.healing import suspect
 from entrepot.registry.model import UploadState
+from entrepot.registry.ports import Grants
 from entrepot.registry.pull import Pull
 from entrepot.runtime.unit_of_work import Unit, Work
 
@@ -31,10 +33,13 @@ UNKNOWN: Final = "no such upload; it has ended or is too old: begin again"
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What a PATCH or PUT says of its body: where it begins (None: where the upload stands) and the epoch it knows."""
+    """What a PATCH or PUT says of its body: where it begins (None: where the upload stands), its length in bytes
+    (None: whatever comes), and the epoch it knows.
+    """
 
-    start: int | None
-    epoch: int | None
+    start: int | None = None
+    epoch: int | None = None
+    length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class Uploads:
     work: Work
     writer: BlobWriter
     clock: Clock
+    roles: Grants
 
     async def begin(self, principal: Principal, name: str) -> UploadState:
         """A new upload into *name*. Raises PermissionDeniedError, StorageUnavailableError."""
@@ -61,12 +67,13 @@ class Uploads:
     ) -> UploadState:
         """Appends *body*; what this returns is durable.
 
-        Raises UploadUnknownError, RangeInvalidError (wrong start, old epoch, another writer), BodyTooLargeError.
+        Raises UploadUnknownError, RangeInvalidError (wrong start, old epoch, another writer), BodyTooLargeError,
+        SizeInvalidError (not as long as announced; then nothing was added).
         """
         repository = self.pull.repository(principal, Permission.REPO_PUSH, name)
         lease, upload = await self._take(repository, id_, chunk)
         try:
-            offset = await self.writer.append(id_, upload.offset, self._renewing(principal, id_, lease, body))
+            offset = await self._append(principal, lease, upload, chunk, body)
         except BaseException:
             await self._free(principal, id_, lease)
             raise
@@ -88,7 +95,7 @@ class Uploads:
         offset = upload.offset
         try:
             if body is not None:
-                offset = await self.writer.append(id_, offset, self._renewing(principal, id_, lease, body))
+                offset = await self._append(principal, lease, upload, chunk, body)
             stored = await self.writer.publish(id_, offset, digest)
         except DigestInvalidError:
             async with self.work(principal.actor) as unit:
@@ -99,6 +106,7 @@ class Uploads:
             raise
         async with self.work(principal.actor) as unit:
             now = self.clock.now()
+            await self._give_up_damaged(unit, digest)
             kept = await copies.add_copy(unit, stored, now)
             await blobs.link(unit, repository, digest, now)
             await sessions.end_upload(unit, id_)
@@ -132,8 +140,9 @@ class Uploads:
         if found is None or found.key is None:
             return False
         try:
-            origin = self.pull.require(principal, Permission.REPO_PULL, source, found.repository)
-        except (PermissionDeniedError, InsufficientScopeError):
+            origin = self._source(principal, source, found.repository)
+            self.pull.reader.whole(found.key, found.size)
+        except (PermissionDeniedError, CopySuspectError):
             return False
         async with self.work(principal.actor) as unit:
             now = self.clock.now()
@@ -143,6 +152,27 @@ class Uploads:
             await blobs.link(unit, inside, digest, now)
             unit.emit(blobs.mounted(inside, digest, source))
         return True
+
+    async def _give_up_damaged(self, unit: Unit, digest: Digest) -> None:
+        """A known copy that is damaged must not stand in for bytes that came whole."""
+        known = await copies.copy_key(unit, digest)
+        if known is None:
+            return
+        try:
+            self.pull.reader.whole(*known)
+        except CopySuspectError as error:
+            await suspect(unit, error.key)
+
+    def _source(self, principal: Principal, name: str, repository: Repository) -> Scoped[Repository]:
+        """A handle on the *repository* to mount from: by the token, or where it never asked, by the account's roles.
+
+        Not every client asks for a scope on the source. Raises PermissionDeniedError.
+        """
+        try:
+            return self.pull.require(principal, Permission.REPO_PULL, name, repository)
+        except InsufficientScopeError:
+            own = replace(principal, grants=self.roles.grants(principal.actor.account_id or 0), access=None)
+            return self.pull.require(own, Permission.REPO_PULL, name, repository)
 
     async def _known(self, unit: Unit, repository: Scoped[Repository], id_: str) -> Upload:
         upload = await sessions.get_upload(unit, repository.resource.id, id_)
@@ -165,6 +195,18 @@ class Uploads:
             if not await sessions.lease_upload(unit, id_, lease, self.clock.now()):
                 raise RangeInvalidError("another request is writing to this upload", upload.offset, upload.epoch)
         return lease, upload
+
+    async def _append(
+        self, principal: Principal, lease: str, upload: Upload, chunk: Chunk, body: AsyncIterator[bytes]
+    ) -> int:
+        """The length with *body*, which is durable. What is refused is cut off by the next append."""
+        renewing = self._renewing(principal, upload.id, lease, body)
+        offset = await self.writer.append(upload.id, upload.offset, renewing)
+        if chunk.length is not None and offset - upload.offset != chunk.length:
+            raise SizeInvalidError(
+                f"the body has {offset - upload.offset} bytes, its range says {chunk.length}", "Content-Range"
+            )
+        return offset
 
     async def _free(self, principal: Principal, id_: str, lease: str) -> None:
         async with self.work(principal.actor) as unit:

@@ -6,7 +6,6 @@ PUT emits `ManifestPushed`; the audit row and the job `scan.image` stand in the 
 a crash before the commit leaves none of the three. Broken, `tests/contract/test_unit_of_work.py` fails.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from entrepot.runtime.errors import DatabaseUnavailableError
 from entrepot.runtime.events.model import Actor, Event
 from entrepot.runtime.jobs.model import Job
 from entrepot.runtime.jobs.queue import enqueue
+from entrepot.runtime.uninterrupted import uninterrupted
 
 Reaction = tuple[type[Event], Callable[[Any], Iterable[Job]]]
 
@@ -84,12 +84,7 @@ class Work:
                 unit = Unit(connection, by)
                 yield unit
                 # From here on a client that leaves no longer cancels: the outcome must be one or the other.
-                finish = asyncio.ensure_future(self._finish(unit))
-                try:
-                    await asyncio.shield(finish)
-                except asyncio.CancelledError:
-                    await asyncio.wait([finish])
-                    raise
+                await uninterrupted(self._finish(unit))
         except OperationalError as error:
             raise DatabaseUnavailableError("the database does not answer; try again") from error
 

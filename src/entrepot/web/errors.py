@@ -41,7 +41,7 @@ class Answer:
 ANSWERS: Final[Mapping[type[EntrepotError], Answer]] = {
     oci.DigestInvalidError: Answer(400, "DIGEST_INVALID", 422),
     oci.NameInvalidError: Answer(400, "NAME_INVALID", 422),
-    oci.TagInvalidError: Answer(400, "TAG_INVALID", 422),
+    oci.TagInvalidError: Answer(400, "MANIFEST_INVALID", 422),
     oci.SizeInvalidError: Answer(400, "SIZE_INVALID", 422),
     oci.MediaTypeUnsupportedError: Answer(400, "MANIFEST_INVALID", 422),
     oci.ManifestInvalidError: Answer(400, "MANIFEST_INVALID", 422),

@@ -139,13 +139,14 @@ class Queue:
     async def give_back(self, ids: list[str]) -> None:
         """Running jobs that this worker will not end wait again, as if never begun."""
         async with self.database.writing() as connection:
-            await _wait_again(connection, job.c.id.in_(ids))
+            await _wait_again(connection, job.c.id.in_(ids), self.clock.now(), counted=False)
 
     async def recover(self, *, everything: bool) -> int:
         """Running jobs without an owner wait again; how many. everything: no other worker lives, so all of them."""
         orphan = job.c.lease_until < self.clock.now()
         async with self.database.writing() as connection:
-            return await _wait_again(connection, job.c.id.is_not(None) if everything else orphan)
+            which = job.c.id.is_not(None) if everything else orphan
+            return await _wait_again(connection, which, self.clock.now(), counted=True)
 
     async def tidy(self) -> None:
         """Old rows of ended jobs go."""
@@ -192,13 +193,20 @@ ROW: Final = (
 )
 
 
-async def _wait_again(connection: AsyncConnection, which: Any) -> int:
-    """Running jobs that match wait again; one that has an equal waiting already is done with."""
+async def _wait_again(connection: AsyncConnection, which: Any, now: datetime, *, counted: bool) -> int:
+    """Running jobs that match wait again; one that has an equal waiting already is done with.
+
+    counted: whether this attempt counts, because it may be the job that ended its worker.
+    """
     rows = (await connection.execute(select(job.c.id, job.c.dedup).where(job.c.state == "running", which))).all()
     taken: BindParameter[str] = bindparam("taken")
     waiting = select(job.c.id).where(job.c.dedup == taken, job.c.state == "waiting")
     for row in rows:
         equal = (await connection.execute(waiting, {"taken": row.dedup})).scalar_one_or_none()
-        state = {"state": "done"} if equal else {"state": "waiting", "lease_until": None}
-        await connection.execute(update(job).where(job.c.id == row.id).values(state))
+        values: dict[str, Any] = {"state": "waiting", "lease_until": None}
+        if equal:
+            values = {"state": "done", "finished_at": now}
+        elif not counted:
+            values["attempts"] = job.c.attempts - 1
+        await connection.execute(update(job).where(job.c.id == row.id).values(values))
     return len(rows)

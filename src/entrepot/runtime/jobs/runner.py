@@ -35,6 +35,8 @@ class Runner:
     poll_seconds: float = 0.05
     _running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _busy: dict[str, int] = field(default_factory=dict)
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _stopping: bool = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until *stop*; then waits for running jobs up to 20 s and gives back what is left."""
@@ -53,6 +55,7 @@ class Runner:
                 tidied = now
                 await self.queue.tidy()
             await asyncio.sleep(self.poll_seconds)
+        self._stopping = True
         if self._running:
             await asyncio.wait(self._running.values(), timeout=STOP_SECONDS)
         left = dict(self._running)
@@ -63,13 +66,14 @@ class Runner:
             await self.queue.give_back(list(left))
 
     async def _start_what_fits(self) -> None:
-        for name, limit in self.concurrency.items():
-            while self._busy.get(name, 0) < limit and self._is_waiting(name):
-                taken = await self.queue.take(name)
-                if taken is None:
-                    break
-                self._busy[name] = self._busy.get(name, 0) + 1
-                self._running[taken.id] = asyncio.create_task(self._one(name, taken))
+        async with self._looking:  # two who look at once would each see the same room
+            for name, limit in self.concurrency.items():
+                while not self._stopping and self._busy.get(name, 0) < limit and self._is_waiting(name):
+                    taken = await self.queue.take(name)
+                    if taken is None:
+                        break
+                    self._busy[name] = self._busy.get(name, 0) + 1
+                    self._running[taken.id] = asyncio.create_task(self._one(name, taken))
 
     def _is_waiting(self, queue: str) -> bool:
         """Whether taking may succeed: a read costs microseconds, a write transaction a millisecond."""

@@ -8,7 +8,7 @@ from entrepot.access.model import Permission
 from entrepot.catalog.queries import Artifact
 from entrepot.policy.model import Outcome
 from entrepot.scanning.queries import ScanState
-from entrepot.web.api.context import After, Asked, Context, Limit
+from entrepot.web.api.context import AfterPlace, Asked, Context, Limit
 from entrepot.web.api.schemas import (
     ArtifactDetail,
     ChildItem,
@@ -79,11 +79,11 @@ async def get_scan(asked: Asked, name: str, reference: str) -> ScanDetail:
 
 @router.get(PATH + "/packages", operation_id="listPackages")
 async def list_packages(
-    asked: Asked, name: str, reference: str, after: After = None, limit: Limit = 100
+    asked: Asked, name: str, reference: str, after: AfterPlace = None, limit: Limit = 100
 ) -> Page[PackageItem]:
     """The packages of an image, by ecosystem and name."""
     artifact = await asked.artifact(Permission.SCAN_READ, name, reference)
-    start = _offset(after)
+    start = int(after or 0)
     found = await asked.services.scans.packages(artifact)
     items = [
         PackageItem(
@@ -106,11 +106,11 @@ async def list_packages(
 
 @router.get(PATH + "/findings", operation_id="listFindings")
 async def list_findings(
-    asked: Asked, name: str, reference: str, after: After = None, limit: Limit = 100
+    asked: Asked, name: str, reference: str, after: AfterPlace = None, limit: Limit = 100
 ) -> Page[FindingItem]:
     """The open findings of an image, worst first, each with the layer that brought its package."""
     artifact = await asked.artifact(Permission.SCAN_READ, name, reference)
-    start = _offset(after)
+    start = int(after or 0)
     found = await asked.services.scans.findings(artifact)
     items = [
         FindingItem(
@@ -157,8 +157,3 @@ def _summary(state: ScanState) -> ScanSummary:
         since=state.since,
         finished_at=state.finished_at,
     )
-
-
-def _offset(after: str | None) -> int:
-    """These lists are one immutable document, so a place in it is a cursor that never shifts."""
-    return int(after) if after and after.isascii() and after.isdigit() and len(after) < 10 else 0

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Query
 from starlette.requests import Request as HttpRequest
 
-from entrepot.access.authorize import authorize
+from entrepot.access.authorize import authorize, may
 from entrepot.access.errors import ProjectHiddenError
 from entrepot.access.model import Permission, Principal, Project, Repository, Site
 from entrepot.access.scoped import Scoped
@@ -40,12 +40,12 @@ class Context:
     def repository(self, permission: Permission, name: str) -> Scoped[Repository]:
         """The repository *name*, for *permission*. Absent and forbidden are the same 404 here.
 
-        Raises RepositoryUnknownError, NameInvalidError.
+        Raises RepositoryUnknownError, PermissionDeniedError, NameInvalidError.
         """
-        scoped = self.services.pull.repository(self.principal, permission, check_name(name))
-        if not scoped.resource.id:
+        found = self.services.reads.repository(check_name(name))
+        if found is None or not may(self.principal, Permission.REPO_READ, found):
             raise RepositoryUnknownError
-        return scoped
+        return authorize(self.principal, permission, found)
 
     async def artifact(self, permission: Permission, name: str, reference: str) -> Artifact:
         """What *reference* names in the repository *name*. Raises ManifestUnknownError and as `repository`."""
@@ -60,5 +60,9 @@ async def _context(request: HttpRequest) -> Context:
 
 
 Asked = Annotated[Context, Depends(_context)]
-After = Annotated[str | None, Query(max_length=512, description="Cursor: the `next` of the page before.")]
+CURSOR: Final = "Cursor: the `next` of the page before."
+After = Annotated[str | None, Query(max_length=512, description=CURSOR)]
+AfterId = Annotated[str | None, Query(pattern="^[0-9A-HJKMNP-TV-Z]{26}$", description=CURSOR)]
+# Packages and findings are one immutable document: a place in it is a cursor that never shifts.
+AfterPlace = Annotated[str | None, Query(pattern="^[0-9]{1,9}$", description=CURSOR)]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Most items of a page.")]

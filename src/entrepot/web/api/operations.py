@@ -9,9 +9,11 @@ from starlette.requests import Request as HttpRequest
 
 from entrepot.access.model import Permission
 from entrepot.audit.queries import AuditFilter
+from entrepot.content.errors import BodyTooLargeError
 from entrepot.runtime.jobs.queue import JobRow
-from entrepot.web.api.context import After, Asked, Limit
+from entrepot.web.api.context import AfterId, Asked, Limit
 from entrepot.web.api.schemas import AuditItem, FeedItem, FeedReceived, JobItem, Page
+from entrepot.web.request import Request
 
 router = APIRouter(tags=["operations"])
 Text = Annotated[str, Query(max_length=255)]
@@ -28,7 +30,10 @@ async def import_feed(
 ) -> FeedReceived:
     """Takes a feed: OSV JSON lines (plain or zstd) or an Alpine secdb document. A job brings it into force."""
     site = asked.site(Permission.SCAN_CONFIGURE)
-    own = request.scope["entrepot.request"]
+    own: Request = request.scope["entrepot.request"]
+    largest = asked.services.limits.feed_body_bytes
+    if (own.length() or 0) > largest:
+        raise BodyTooLargeError(largest)
     job = await asked.services.receive_feed(site, own.body(), source, force=force)
     return FeedReceived(job=job, source=source)
 
@@ -55,7 +60,7 @@ async def list_feeds(asked: Asked) -> Page[FeedItem]:
 
 @router.get("/jobs", operation_id="listJobs")
 async def list_jobs(
-    asked: Asked, state: Text = "", name: Text = "", after: After = None, limit: Limit = 100
+    asked: Asked, state: Text = "", name: Text = "", after: AfterId = None, limit: Limit = 100
 ) -> Page[JobItem]:
     """Jobs, newest first."""
     asked.site(Permission.SYSTEM_READ)
@@ -82,7 +87,7 @@ async def search_audit(
     outcome: Text = "",
     since: datetime | None = None,
     until: datetime | None = None,
-    after: After = None,
+    after: AfterId = None,
     limit: Limit = 100,
 ) -> Page[AuditItem]:
     """Events of the audit log that match, newest first."""

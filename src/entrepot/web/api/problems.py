@@ -1,6 +1,6 @@
 """Errors of the management API: RFC 9457 problem documents, all faults at once, nothing of the input echoed."""
 
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
-from entrepot.access.errors import CredentialsInvalidError
+from entrepot.access.errors import CredentialsInvalidError, LoginBusyError
 from entrepot.audit.denials import Refusal
 from entrepot.errors import (
     DeniedError,
@@ -21,6 +21,9 @@ from entrepot.errors import (
 from entrepot.web.errors import answer_for
 from entrepot.web.problem import MEDIA_TYPE, document
 from entrepot.web.services import Services
+
+MAX_PART: Final = 64
+"""Characters of a field's name that are repeated: an unknown one is as long as the client likes."""
 
 
 def install(app: FastAPI) -> None:
@@ -35,7 +38,9 @@ async def _ours(request: HttpRequest, error: Exception) -> Response:
     answer = answer_for(error)
     field = error.field if isinstance(error, InvalidError) else None
     errors = [{"pointer": field, "message": error.message}] if field else []
-    headers = {"retry-after": str(error.retry_after_seconds)} if isinstance(error, UnavailableError) else {}
+    headers = {}
+    if isinstance(error, UnavailableError | LoginBusyError):
+        headers["retry-after"] = str(error.retry_after_seconds)
     if isinstance(error, UnauthenticatedError):
         headers["www-authenticate"] = 'Basic realm="entrepot", charset="UTF-8"'
     await _record(request, error)
@@ -75,7 +80,8 @@ def _pointer(place: tuple[int | str, ...]) -> str:
     if len(place) == 2 and place[0] == "body" and isinstance(place[1], int):
         return ""
     if place and place[0] == "body":
-        return "/" + "/".join(str(part) for part in place[1:])
+        parts = (str(part).replace("~", "~0").replace("/", "~1") for part in place[1:])
+        return "/" + "/".join(part[:MAX_PART] for part in parts)
     return str(place[-1]) if place else ""
 
 

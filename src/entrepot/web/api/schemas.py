@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 T = TypeVar("T")
 Name = Annotated[str, Field(min_length=1, max_length=128)]
-Days = Annotated[int, Field(ge=1, le=365)]
+Days = Annotated[int, Field(strict=True, ge=1, le=365)]
 
 
 class Body(BaseModel):

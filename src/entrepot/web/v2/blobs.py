@@ -10,7 +10,7 @@ from entrepot.web.request import Request
 from entrepot.web.respond import Headers, respond, respond_file, respond_pieces
 from entrepot.web.services import Services
 
-RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
+RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})\Z", re.IGNORECASE)
 
 
 async def get(request: Request, services: Services, name: str, reference: str) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from entrepot.access.errors import CredentialsInvalidError
 from entrepot.audit.denials import Refusal
 from entrepot.catalog.errors import RepositoryUnknownError
-from entrepot.errors import DeniedError, EntrepotError
+from entrepot.errors import DeniedError, EntrepotError, UnavailableError
 from entrepot.oci.reference import check_name
 from entrepot.registry.errors import UnsupportedRequestError
 from entrepot.web.errors import answer_for
@@ -83,12 +83,18 @@ async def dispatch(request: Request, services: Services) -> None:
     except EntrepotError as error:
         if request.status:
             raise
+        try:
+            await record(request, services, error, found)
+        except UnavailableError as unavailable:
+            error = unavailable  # who is refused without a record of it may try again
         await respond_error(request, services, error, scope)
-        await record(request, services, error, found)
 
 
 async def record(request: Request, services: Services, error: EntrepotError, found: Route | None) -> None:
-    """Puts a refusal or a failed sign-in into the audit log."""
+    """Puts a refusal or a failed sign-in into the audit log, before it is answered: what was answered is in there.
+
+    Raises DatabaseUnavailableError.
+    """
     actor = request.principal.actor if request.principal is not None else request.actor()
     if isinstance(error, CredentialsInvalidError):
         await services.denials.sign_in_failed(request.actor(), error.account, request.path, error.message)

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from entrepot.access.errors import InsufficientScopeError
+from entrepot.access.errors import InsufficientScopeError, LoginBusyError
 from entrepot.catalog.errors import ManifestBlobUnknownError, StillReferencedError
 from entrepot.content.errors import RangeInvalidError, RangeNotSatisfiableError
 from entrepot.errors import EntrepotError, UnauthenticatedError, UnavailableError
@@ -26,7 +26,7 @@ async def respond_error(request: Request, services: Services, error: EntrepotErr
     headers: Headers = [JSON]
     if isinstance(error, UnauthenticatedError):
         headers.append(("www-authenticate", challenge(services, error, scope)))
-    if isinstance(error, UnavailableError):
+    if isinstance(error, UnavailableError | LoginBusyError):
         headers.append(("retry-after", str(error.retry_after_seconds)))
     if isinstance(error, RangeInvalidError):
         location, _, _ = request.path.partition("?")

@@ -71,7 +71,7 @@ def upgrade() -> None:
         sa.Column("started_at", INSTANT, nullable=True),
         sa.Column("finished_at", INSTANT, nullable=True),
         sa.Column("lease_until", INSTANT, nullable=True),
-        sa.Column("error", sa.Text(), server_default=sa.text("('')"), nullable=False),
+        sa.Column("error", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.CheckConstraint("state IN ('waiting', 'running', 'done', 'failed')", name=op.f("ck_job_state")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
     )
@@ -311,7 +311,7 @@ def upgrade() -> None:
         sa.Column("account_id", sa.BigInteger(), nullable=False),
         sa.Column("offset", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("epoch", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("lease", sa.String(length=26), server_default=sa.text("('')"), nullable=False),
+        sa.Column("lease", sa.String(length=26), server_default=sa.text("''"), nullable=False),
         sa.Column("lease_until", INSTANT, nullable=True),
         sa.Column("touched_at", INSTANT, nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_upload_account_id")),

@@ -1,0 +1,148 @@
+"""Who may do what over the management API: one table, and no operation without a row. Design: security.md 4.2."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.conformance.conftest import personal_token
+from tests.real.protocol import Answer, Registry
+from tests.real.server import Server
+
+PERSONAS = ("admin", "developer", "viewer", "stranger", "anonymous")
+# Absent and foreign are 404 alike; a right that is missing where one may look is 403.
+EXPECTED: dict[str, tuple[int, int, int, int, int]] = {
+    "whoAmI": (200, 200, 200, 200, 401),
+    "createToken": (201, 201, 201, 201, 401),
+    "listProjects": (200, 200, 200, 200, 401),
+    "createProject": (201, 403, 403, 403, 401),
+    "listRobots": (200, 403, 403, 404, 401),
+    "createRobot": (201, 403, 403, 404, 401),
+    "getPolicy": (200, 200, 200, 404, 401),
+    "setPolicyMode": (202, 403, 403, 404, 401),
+    "getArtifact": (200, 200, 200, 404, 401),
+    "getScan": (200, 200, 200, 404, 401),
+    "listPackages": (200, 200, 200, 404, 401),
+    "listFindings": (200, 200, 200, 404, 401),
+    "importFeed": (202, 403, 403, 403, 401),
+    "listFeeds": (200, 403, 403, 403, 401),
+    "listJobs": (200, 403, 403, 403, 401),
+    "getJob": (200, 403, 403, 403, 401),
+    "searchAudit": (200, 403, 403, 403, 401),
+}
+BODIES: dict[str, Callable[[], Any]] = {
+    "createToken": lambda: {"name": "matrix"},
+    "createProject": lambda: {"name": f"m{uuid.uuid4().hex[:12]}"},
+    "createRobot": lambda: {"name": f"r{uuid.uuid4().hex[:12]}", "role": "viewer"},
+    "setPolicyMode": lambda: {"mode": "monitor"},
+}
+ID = "operationId"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A project with an image and robots; a stranger from another; the values of the paths' parameters."""
+
+    clients: dict[str, Registry]
+    document: dict[str, Any]
+    values: dict[str, str]
+
+    def operations(self) -> Iterator[tuple[str, str, str]]:
+        """Method, path and id of each operation."""
+        for path, methods in self.document["paths"].items():
+            for method, operation in methods.items():
+                yield method.upper(), path, operation[ID]
+
+    def ask(self, persona: str, method: str, path: str, id_: str) -> Answer:
+        """The answer to *persona*'s call of an operation."""
+        url = path.format(**{name.partition(":")[0]: value for name, value in self.values.items()})
+        body, headers = None, {}
+        if id_ in BODIES:
+            body, headers = json.dumps(BODIES[id_]()).encode(), {"Content-Type": "application/json"}
+        if id_ == "importFeed":
+            body = b"not a feed: the job fails, and no feed changes"
+        return self.clients[persona].ask(method, url, body, headers)
+
+
+@pytest.fixture(scope="module")
+def site(shared_server: Server) -> Site:
+    """The site all rows are asked on."""
+    project, other = (f"m{uuid.uuid4().hex[:12]}" for _ in range(2))
+    for name in (project, other):
+        shared_server.create_project(name)
+    anonymous = Registry(shared_server.host)
+    clients = {
+        "admin": anonymous.as_(personal_token(shared_server)),
+        "developer": anonymous.as_(shared_server.create_robot(project, "ci")),
+        "viewer": anonymous.as_(shared_server.create_robot(project, "look", "viewer")),
+        "stranger": anonymous.as_(shared_server.create_robot(other, "ci")),
+        "anonymous": anonymous,
+    }
+    digest = clients["developer"].push_image(f"{project}/web", "v1")
+    shared_server.wait_for_scan(f"{project}/web", "v1")
+    job = shared_server.api("GET", "/jobs?limit=1")["items"][0]["id"]
+    document = anonymous.ask("GET", "/api/v1/openapi.json").json
+    return Site(clients, document, {"project": project, "name": f"{project}/web", "reference": digest, "job": job})
+
+
+def test_every_operation_stands_in_the_table(site: Site) -> None:
+    ids = [id_ for _, _, id_ in site.operations()]
+
+    assert sorted(ids) == sorted(EXPECTED)
+
+
+def test_the_document_is_openapi_3_1_and_every_operation_has_a_hand_set_id(site: Site) -> None:
+    assert site.document["openapi"].startswith("3.1")
+    for method, path, id_ in site.operations():
+        assert id_.isalpha(), (method, path)
+        assert id_[0].islower()
+        # what the framework makes up holds the path
+        assert "api" not in id_.lower()
+        operation = site.document["paths"][path][method.lower()]
+        assert operation["summary"]
+        assert operation["description"]
+
+
+@pytest.mark.parametrize("persona", PERSONAS)
+@pytest.mark.parametrize("id_", EXPECTED)
+def test_the_table_holds(site: Site, id_: str, persona: str) -> None:
+    ((method, path),) = [(method, path) for method, path, found in site.operations() if found == id_]
+
+    answer = site.ask(persona, method, path, id_)
+
+    assert answer.status == EXPECTED[id_][PERSONAS.index(persona)], answer.body
+    if answer.status >= 400:
+        assert answer.header("Content-Type") == "application/problem+json"
+        assert answer.json["status"] == answer.status
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/projects/{project}/robots",
+        "/projects/{project}/policy",
+        "/repositories/{project}/web/-/artifacts/v1",
+        "/repositories/{project}/web/-/artifacts/v1/scan",
+        "/repositories/{project}/web/-/artifacts/v1/packages",
+        "/repositories/{project}/web/-/artifacts/v1/findings",
+    ],
+)
+def test_foreign_and_absent_look_alike(site: Site, path: str) -> None:
+    views = []
+    for project in (site.values["project"], f"{site.values['project']}x"):
+        answer = site.clients["stranger"].ask("GET", "/api/v1" + path.format(project=project))
+        body = answer.json
+        del body["trace_id"]
+        views.append((answer.status, body, sorted(name.lower() for name in answer.headers)))
+
+    assert views[0] == views[1]
+    assert views[0][0] == 404
+
+
+def test_a_list_of_projects_holds_the_caller_s_own(site: Site) -> None:
+    seen = site.clients["viewer"].ask("GET", "/api/v1/projects").json["items"]
+
+    assert [item["name"] for item in seen] == [site.values["project"]]
