@@ -29,6 +29,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if (seed := config.getoption("randomly_seed", None)) is not None:
         terminalreporter.write_line(f"random order, seed {seed}")
     if not FEEDS.is_dir():
-        terminalreporter.write_line(
-            "NO WHOLE FEEDS beside the checkout: test_real_feeds.py was left out"
-        )
+        terminalreporter.write_line("NO WHOLE FEEDS beside the checkout: test_real_feeds.py was left out")

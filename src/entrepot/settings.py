@@ -44,13 +44,7 @@ DATA: Final = Path("entrepot-data")
 PLACES: Final = ("ENTREPOT_DATA", "ENTREPOT_CONFIG", "ENTREPOT_SECRETS_DIR")
 """Variables that say where to read, not what."""
 
-CLIENT: Final = (
-    "ENTREPOT_URL",
-    "ENTREPOT_USERNAME",
-    "ENTREPOT_PASSWORD",
-    "ENTREPOT_TOKEN",
-    "ENTREPOT_INSECURE",
-)
+CLIENT: Final = ("ENTREPOT_URL", "ENTREPOT_USERNAME", "ENTREPOT_PASSWORD")
 """Variables of the client commands; the server knows them and does not read them."""
 
 TEST_PREFIX: Final = "ENTREPOT_TEST_"

@@ -382,7 +382,7 @@ async def test_a_real_status_file_has_the_packages_that_dpkg_query_shows() -> No
     command = [require_program("dpkg-query"), "-W", "-f", fields]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: ASYNC221
     expected = {tuple(line.split("\t")[1:]) for line in shown.splitlines() if not line.startswith(("not-", "config-"))}
-    status = Path("/var/lib/dpkg/status").read_bytes()  # noqa: ASYNC240
+    status = Path("/var/lib/dpkg/status").read_bytes()
     async with LayerPool() as pool:
         facts = await analysed(pool, gz(tar(member("var/lib/dpkg/status", status))))
 

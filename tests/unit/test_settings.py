@@ -137,8 +137,6 @@ def test_a_section_given_as_one_value_is_refused(tmp_path: Path, monkeypatch: py
         "ENTREPOT_URL",
         "ENTREPOT_USERNAME",
         "ENTREPOT_PASSWORD",
-        "ENTREPOT_TOKEN",
-        "ENTREPOT_INSECURE",
         "ENTREPOT_TEST_DATABASE",
     ],
 )

@@ -94,7 +94,7 @@ def test_the_newest_modified_dates_an_undeclared_feed(tmp_path: Path) -> None:
     assert feed.built_at == datetime(2024, 5, 1, 1, tzinfo=UTC)
 
 
-def test_two_databases_about_one_namespace_have_names_of_their_own(tmp_path: Path) -> None:
+def test_two_databases_about_one_namespace_have_names_of_their_own() -> None:
     """Importing PYSEC beside GHSA must not replace it."""
     ghsa, _ = read_feed(DATA / "pypi-ghsa.jsonl")
     pysec, _ = read_feed(DATA / "pypi-pysec.jsonl")
