@@ -136,7 +136,7 @@ def test_an_empty_feed_is_422(feeder: tuple[Server, Registry], body: Any) -> Non
 def test_a_feed_over_the_limit_is_413(feeder: tuple[Server, Registry]) -> None:
     server, registry = feeder
     with nothing_changes(server, registry):
-        assert send(registry, (GOOD for _ in range(LIMIT // len(GOOD) + 2))).status == 413
+        assert send(registry, iter([bytes(LIMIT), b"x"])).status == 413
 
 
 def test_a_feed_announced_over_the_limit_is_refused_unread(feeder: tuple[Server, Registry]) -> None:

@@ -159,7 +159,8 @@ def test_a_deleted_blob_is_not_there_for_a_manifest(registry: Registry, reposito
     assert registry.put_manifest(repository, "v1", body).refusal == (404, "MANIFEST_BLOB_UNKNOWN")
 
 
-def test_a_mount_links_the_blob(registry: Registry, blob: str, project: str) -> None:
+@pytest.mark.usefixtures("blob")
+def test_a_mount_links_the_blob(registry: Registry, project: str) -> None:
     there = f"{project}/other"
 
     answer = registry.ask("POST", f"/v2/{there}/blobs/uploads/?mount={DIGEST}&from={project}/web", b"")

@@ -109,35 +109,57 @@ class Pushed:
         return found
 
 
-@pytest.fixture
-def fresh(loaded: Loaded, skopeo: Skopeo, debian_rootfs: Rootfs, tmp_path: Path) -> Pushed:
-    """The system as mmdebstrap made it."""
-    layout = write_layout(tmp_path / "fresh", {"linux/amd64": [debian_rootfs.layer]})
-    return push(loaded, skopeo, "fresh", layout, debian_rootfs)
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image to push under *tag*, and the system it holds."""
+
+    tag: str
+    layout: Layout
+    rootfs: Rootfs
 
 
-@pytest.fixture
-def aged(loaded: Loaded, skopeo: Skopeo, debian_rootfs: Rootfs, tmp_path: Path) -> Pushed:
-    """The same system with a second layer, whose package database has old versions of what advisories speak of."""
+@pytest.fixture(scope="module")
+def images(debian_rootfs: Rootfs, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Image]:
+    """`fresh`: as mmdebstrap made it. `aged`: under a second layer, where what advisories speak of has old versions."""
+    folder = tmp_path_factory.mktemp("images")
+    status = aged_status((debian_rootfs.admin_folder / "status").read_text(), old_versions())
+    (folder / "dpkg").mkdir()
+    (folder / "dpkg/status").write_text(status)
+    layer = layer_from_files(folder / "layer", {STATUS: status.encode()}, AGED)
+    fresh = write_layout(folder / "fresh", {"linux/amd64": [debian_rootfs.layer]})
+    aged = write_layout(folder / "aged", {"linux/amd64": [debian_rootfs.layer, layer]})
+    return {
+        "fresh": Image("fresh", fresh, debian_rootfs),
+        "aged": Image("aged", aged, replace(debian_rootfs, admin_folder=folder / "dpkg")),
+    }
+
+
+def old_versions() -> dict[str, str]:
+    """The oldest version of each source that a record lists."""
     old: dict[str, str] = {}
     for record in read_raw(EXTRACTS / EXTRACT).records:
         for entry in record["affected"]:
             for version in entry.get("versions", [])[:1]:
                 before = old.setdefault(entry["package"]["name"], version)
                 old[entry["package"]["name"]] = version if is_lower(version, before) else before
-    status = aged_status((debian_rootfs.admin_folder / "status").read_text(), old)
-    (tmp_path / "dpkg").mkdir()
-    (tmp_path / "dpkg/status").write_text(status)
-    layer = layer_from_files(tmp_path / "status-layer", {STATUS: status.encode()}, AGED)
-    layout = write_layout(tmp_path / "aged", {"linux/amd64": [debian_rootfs.layer, layer]})
-    return push(loaded, skopeo, "aged", layout, replace(debian_rootfs, admin_folder=tmp_path / "dpkg"))
+    return old
 
 
-def push(loaded: Loaded, skopeo: Skopeo, tag: str, layout: Layout, rootfs: Rootfs) -> Pushed:
+@pytest.fixture
+def fresh(loaded: Loaded, skopeo: Skopeo, images: Mapping[str, Image]) -> Pushed:
+    return push(loaded, skopeo, images["fresh"])
+
+
+@pytest.fixture
+def aged(loaded: Loaded, skopeo: Skopeo, images: Mapping[str, Image]) -> Pushed:
+    return push(loaded, skopeo, images["aged"])
+
+
+def push(loaded: Loaded, skopeo: Skopeo, image: Image) -> Pushed:
     server, robot = loaded.server, loaded.pusher
     client = skopeo.signed_in(server.host, robot.login, robot.secret)
-    client.copy(layout.source, f"docker://{server.host}/debian/base:{tag}")
-    return Pushed(server, tag, server.wait_for_scan("debian/base", tag), rootfs.packages())
+    client.copy(image.layout.source, f"docker://{server.host}/debian/base:{image.tag}")
+    return Pushed(server, image.tag, server.wait_for_scan("debian/base", image.tag), image.rootfs.packages())
 
 
 def aged_status(status: str, versions: Mapping[str, str]) -> str:

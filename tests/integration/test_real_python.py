@@ -8,7 +8,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,10 +47,9 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """The pushed image and its scan."""
+    """The pushed image: where, and how its scan ended."""
 
     server: Server
-    layout: Layout
     scan: Any
 
     def rows(self, part: str) -> list[Any]:
@@ -69,14 +67,19 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield Loaded(server, records, server.create_robot("wheels", "ci"))
 
 
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory: pytest.TempPathFactory, old_wheels_venv: OldWheels) -> Layout:
+    folder = tmp_path_factory.mktemp("wheels")
+    layer = layer_from_tree(folder / "layer", old_wheels_venv.folder, PLACE, STEP)
+    return write_layout(folder / "image", {"linux/amd64": [layer]})
+
+
 @pytest.fixture
-def pushed(loaded: Loaded, skopeo: Skopeo, old_wheels_venv: OldWheels, tmp_path: Path) -> Pushed:
-    layer = layer_from_tree(tmp_path / "layer", old_wheels_venv.folder, PLACE, STEP)
-    layout = write_layout(tmp_path / "image", {"linux/amd64": [layer]})
+def pushed(loaded: Loaded, skopeo: Skopeo, layout: Layout) -> Pushed:
     server = loaded.server
     client = skopeo.signed_in(server.host, loaded.pusher.login, loaded.pusher.secret)
     client.copy(layout.source, f"docker://{server.host}/wheels/app:old")
-    return Pushed(server, layout, server.wait_for_scan("wheels/app", "old"))
+    return Pushed(server, server.wait_for_scan("wheels/app", "old"))
 
 
 def test_packages_are_those_that_importlib_metadata_finds(pushed: Pushed, old_wheels_venv: OldWheels) -> None:

@@ -1,6 +1,7 @@
 """The distribution protocol by hand: requests exactly as written, and every answer held to the rules all must keep."""
 
 import base64
+import contextlib
 import hashlib
 import http.client
 import json
@@ -124,7 +125,9 @@ class Registry:
         given = {"Authorization": self.authorization} if self.authorization else {}
         connection = http.client.HTTPConnection(self.host, timeout=SECONDS)
         try:
-            connection.request(method, path, body, {**given, **(headers or {})})
+            # A server that refuses a body unread answers and hangs up while we still send.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.request(method, path, body, {**given, **(headers or {})})
             response = connection.getresponse()
             answer = Answer(response.status, response.headers, response.read())
         finally:

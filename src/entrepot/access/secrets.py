@@ -14,6 +14,7 @@ from entrepot.ids import random_base62
 ROBOT: Final = "ent_rbt_"
 PERSONAL: Final = "ent_pat_"
 RANDOM_CHARACTERS: Final = 43
+ANYWHERE: Final = re.compile(r"(ent_(?:rbt|pat)_)\w+")
 SHAPE: Final = re.compile(r"ent_(?:rbt|pat)_[0-9A-Za-z]{43}_[0-9a-f]{8}\Z")
 
 
@@ -34,3 +35,8 @@ def is_secret(text: str) -> bool:
 def stored_form(key: bytes, text: str) -> str:
     """What is kept of the secret *text*: its HMAC-SHA-256 under *key*, in hexadecimal (4.5 us)."""
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def masked(text: str) -> str:
+    """*text* with all but the prefix of any secret in it hidden: people type one where a name is asked for."""
+    return ANYWHERE.sub(r"\1...", text)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from entrepot.access.secrets import masked
 from entrepot.audit.model import AccessDenied, SignInFailed
 from entrepot.runtime.events.model import Actor
 from entrepot.runtime.unit_of_work import Work
@@ -48,7 +49,7 @@ class RecordDenial:
                 SignInFailed(
                     outcome="denied",
                     reason=reason,
-                    account=account[:255].encode("ascii", "replace").decode(),
+                    account=masked(account)[:255].encode("ascii", "replace").decode(),
                     path=path[:255],
                 )
             )

@@ -10,6 +10,7 @@ from typing import Any, Final, NoReturn
 from entrepot.oci.errors import ManifestInvalidError
 
 MAX_DEPTH: Final = 32
+CONTAINERS: Final = frozenset({dict, list})
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -49,9 +50,13 @@ def _float(text: str) -> float:
 def _check_depth(document: dict[str, Any]) -> None:
     """Level by level, without recursion of our own; the parser's own recursion ends in RecursionError."""
     level: list[Any] = [document]
-    for _ in range(MAX_DEPTH + 1):
-        inside = [value.values() if isinstance(value, dict) else value for value in level]
-        level = [value for values in inside for value in values if isinstance(value, dict | list)]
+    for _ in range(MAX_DEPTH):
+        level = [
+            value
+            for each in level
+            for value in (each.values() if type(each) is dict else each)
+            if type(value) in CONTAINERS
+        ]
         if not level:
             return
     raise ManifestInvalidError(f"manifest is nested deeper than {MAX_DEPTH}")

@@ -3,13 +3,15 @@
 At SIGTERM `/readyz` answers 503 while requests are still taken (`server.drain`: load balancers look away); then the
 workers stop accepting, close idle connections, finish open requests (`server.body_drain`) and end. A second SIGTERM
 skips the first part. Measured with granian 2.8: the shutdown of the ASGI lifespan comes after the last open
-connection, but a coroutine that goes on after its response is complete is dropped, not waited for.
+connection, but a coroutine that goes on after its response is complete is dropped, not waited for. A worker that has
+just started loses a SIGTERM (9 of 14 did), and would then be waited for until it is killed: so it is sent again.
 """
 
 import mmap
 import multiprocessing
 import signal
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,6 +30,9 @@ CONNECTIONS: Final = 16_384
 
 IDLE_TIMEOUT_MS: Final = 75_000
 """Until the headers of a connection's first or next request are whole: granian has one limit for both."""
+
+INSIST_SECONDS: Final = 0.5
+"""How often a worker that has not ended is told to end."""
 
 HEADER_BYTES: Final = 32 * 1_024
 """The buffer for request line and headers. It is no exact limit: 40 KB still passed, so the middleware counts."""
@@ -98,7 +103,11 @@ class WebServer:
 
     def _take_signals(self, server: MPServer) -> None:
         """Puts the drain before granian's own stop, which its handlers, set just before this, would begin at once."""
-        end: Callable[[], None] = server.signal_handler_interrupt
+        interrupt: Callable[[], None] = server.signal_handler_interrupt
+
+        def end() -> None:
+            interrupt()
+            threading.Thread(target=_insist, args=(server,), name="insist", daemon=True).start()
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             if self.draining():
@@ -121,3 +130,12 @@ class WebServer:
         if self.lifeline:
             self.lifeline.hold()
         return self.load()
+
+
+def _insist(server: MPServer) -> None:
+    """Tells every worker to end, again and again, until this process ends; one that has heard it takes no harm."""
+    while True:
+        time.sleep(INSIST_SECONDS)
+        for worker in tuple(server.wrks):
+            terminate: Callable[[], None] = worker.terminate
+            terminate()

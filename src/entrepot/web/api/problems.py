@@ -9,10 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
-from entrepot.access.errors import CredentialsInvalidError, LoginBusyError
-from entrepot.audit.denials import Refusal
+from entrepot.access.errors import LoginBusyError
 from entrepot.errors import (
-    DeniedError,
     EntrepotError,
     InvalidError,
     UnauthenticatedError,
@@ -20,7 +18,7 @@ from entrepot.errors import (
 )
 from entrepot.web.errors import answer_for
 from entrepot.web.problem import MEDIA_TYPE, document
-from entrepot.web.services import Services
+from entrepot.web.refusals import record
 
 MAX_PART: Final = 64
 """Characters of a field's name that are repeated: an unknown one is as long as the client likes."""
@@ -43,7 +41,8 @@ async def _ours(request: HttpRequest, error: Exception) -> Response:
         headers["retry-after"] = str(error.retry_after_seconds)
     if isinstance(error, UnauthenticatedError):
         headers["www-authenticate"] = 'Basic realm="entrepot", charset="UTF-8"'
-    await _record(request, error)
+    own = request.scope["entrepot.request"]
+    await record(own, request.app.state.services, error, *_asked_for(own.path))
     return problem(request, answer.api_status, error.message, answer.code, errors, headers)
 
 
@@ -85,15 +84,7 @@ def _pointer(place: tuple[int | str, ...]) -> str:
     return str(place[-1]) if place else ""
 
 
-async def _record(request: HttpRequest, error: EntrepotError) -> None:
-    services: Services = request.app.state.services
-    own = request.scope["entrepot.request"]
-    actor = own.principal.actor if own.principal else own.actor()
-    if isinstance(error, CredentialsInvalidError):
-        await services.denials.sign_in_failed(own.actor(), error.account, own.path, error.message)
-    elif isinstance(error, DeniedError):
-        repository, _, rest = own.path.removeprefix("/api/v1/repositories/").partition("/-/")
-        name = repository if rest else ""
-        reference = rest.removeprefix("artifacts/").partition("/")[0] if rest else ""
-        refusal = Refusal(own.method, own.path, answer_for(error).code, error.message, name, reference)
-        await services.denials.denied(actor, refusal)
+def _asked_for(path: str) -> tuple[str, str]:
+    """The repository and reference in the path of a management request; empty where it names none."""
+    name, _, rest = path.removeprefix("/api/v1/repositories/").partition("/-/")
+    return (name, rest.removeprefix("artifacts/").partition("/")[0]) if rest else ("", "")

@@ -7,13 +7,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from entrepot.access.errors import CredentialsInvalidError
-from entrepot.audit.denials import Refusal
 from entrepot.catalog.errors import RepositoryUnknownError
-from entrepot.errors import DeniedError, EntrepotError, UnavailableError
+from entrepot.errors import EntrepotError, UnavailableError
 from entrepot.oci.reference import check_name
 from entrepot.registry.errors import UnsupportedRequestError
-from entrepot.web.errors import answer_for
+from entrepot.web.refusals import record
 from entrepot.web.request import Request
 from entrepot.web.respond import respond
 from entrepot.web.services import Services
@@ -84,30 +82,10 @@ async def dispatch(request: Request, services: Services) -> None:
         if request.status:
             raise
         try:
-            await record(request, services, error, found)
+            await record(request, services, error, found.name if found else "", found.reference if found else "")
         except UnavailableError as unavailable:
             error = unavailable  # who is refused without a record of it may try again
         await respond_error(request, services, error, scope)
-
-
-async def record(request: Request, services: Services, error: EntrepotError, found: Route | None) -> None:
-    """Puts a refusal or a failed sign-in into the audit log, before it is answered: what was answered is in there.
-
-    Raises DatabaseUnavailableError.
-    """
-    actor = request.principal.actor if request.principal is not None else request.actor()
-    if isinstance(error, CredentialsInvalidError):
-        await services.denials.sign_in_failed(request.actor(), error.account, request.path, error.message)
-    elif isinstance(error, DeniedError):
-        refusal = Refusal(
-            request.method,
-            request.path,
-            answer_for(error).code,
-            error.message,
-            found.name if found else "",
-            found.reference if found else "",
-        )
-        await services.denials.denied(actor, refusal)
 
 
 async def _base(request: Request, services: Services, below: str) -> None:

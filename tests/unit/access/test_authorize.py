@@ -1,0 +1,154 @@
+"""The one door."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from entrepot.access.authorize import HIDDEN, authorize, may, visible_projects
+from entrepot.access.errors import InsufficientScopeError, PermissionDeniedError, ProjectHiddenError
+from entrepot.access.model import ACTIONS, ROLES, Grant, Permission, Principal, Project, Repository, Role, Site
+from entrepot.errors import EntrepotError
+from entrepot.runtime.events.model import Actor
+
+SHOP, OTHER = Project(1, "shop"), Project(2, "other")
+WEB = Repository(10, "shop/web", SHOP)
+NEW = Repository(0, "shop/new", SHOP)
+FOREIGN = Repository(20, "other/web", OTHER)
+ROBOT = Actor("shop+ci", "robot", 7)
+
+
+def robot(role: Role, project_id: int | None = 1) -> Principal:
+    return Principal(ROBOT, (Grant(role, project_id),))
+
+
+def holder(*actions: str, denied: dict[str, str] | None = None) -> Principal:
+    return Principal(ROBOT, (), {"shop/web": frozenset(actions)}, denied or {})
+
+
+def opened(principal: Principal, permission: Permission, resource: Site | Project | Repository) -> object:
+    """What `authorize` gives for a resource of any of the three kinds."""
+    match resource:
+        case Site():
+            return authorize(principal, permission, resource)
+        case Project():
+            return authorize(principal, permission, resource)
+        case Repository():
+            return authorize(principal, permission, resource)
+
+
+MATRIX = {
+    Permission.REPO_READ: {Role.ADMIN, Role.DEVELOPER, Role.VIEWER},
+    Permission.REPO_PULL: {Role.ADMIN, Role.DEVELOPER, Role.VIEWER},
+    Permission.REPO_PUSH: {Role.ADMIN, Role.DEVELOPER},
+    Permission.REPO_DELETE: {Role.ADMIN},
+    Permission.SCAN_READ: {Role.ADMIN, Role.DEVELOPER, Role.VIEWER},
+    Permission.SCAN_CONFIGURE: {Role.ADMIN},
+    Permission.POLICY_ACTIVATE: {Role.ADMIN},
+    Permission.PROJECT_CREATE: {Role.ADMIN},
+    Permission.ROBOT_WRITE: {Role.ADMIN},
+    Permission.AUDIT_READ: {Role.ADMIN},
+    Permission.SYSTEM_READ: {Role.ADMIN},
+}
+
+
+def test_every_permission_stands_in_the_table() -> None:
+    assert set(MATRIX) == set(Permission)
+
+
+@pytest.mark.parametrize("permission", Permission)
+@pytest.mark.parametrize("role", Role)
+def test_a_role_has_what_the_table_says(role: Role, permission: Permission) -> None:
+    assert may(robot(role), permission, WEB) == (role in MATRIX[permission])
+    assert not may(robot(role), permission, FOREIGN)
+    assert not may(robot(role), permission, Site())
+    assert may(robot(role, None), permission, Site()) == (role in MATRIX[permission])
+
+
+def test_a_handle_carries_its_proof() -> None:
+    scoped = authorize(robot(Role.DEVELOPER), Permission.REPO_PUSH, NEW)
+
+    assert (scoped.resource, scoped.permission) == (NEW, Permission.REPO_PUSH)
+
+
+def test_a_missing_right_is_said_with_who_what_where_and_who_gives_it() -> None:
+    with pytest.raises(PermissionDeniedError) as caught:
+        authorize(robot(Role.VIEWER), Permission.REPO_PUSH, WEB)
+
+    assert caught.value.message == (
+        'robot "shop+ci" lacks repo.push on shop/web (has viewer); granted by an admin of this registry'
+    )
+
+
+def test_a_foreign_repository_reads_like_an_absent_one() -> None:
+    for repository in (FOREIGN, Repository(0, "none/x", Project(0, "none"))):
+        with pytest.raises(PermissionDeniedError) as caught:
+            authorize(robot(Role.DEVELOPER), Permission.REPO_PULL, repository)
+        assert caught.value.message == HIDDEN
+    with pytest.raises(ProjectHiddenError):
+        authorize(robot(Role.DEVELOPER), Permission.REPO_READ, OTHER)
+
+
+def test_a_token_allows_what_stands_in_it() -> None:
+    assert authorize(holder("pull"), Permission.REPO_PULL, WEB).resource is WEB
+    with pytest.raises(InsufficientScopeError) as caught:
+        authorize(holder("pull"), Permission.REPO_PUSH, WEB)
+    assert caught.value.scope == "repository:shop/web:pull,push"
+    with pytest.raises(InsufficientScopeError):
+        authorize(holder("pull"), Permission.REPO_PULL, FOREIGN)
+
+
+def test_what_a_token_was_denied_is_said_at_once() -> None:
+    principal = holder("pull", denied={"shop/web:push": "no: you are a viewer"})
+
+    with pytest.raises(PermissionDeniedError) as caught:
+        authorize(principal, Permission.REPO_PUSH, WEB)
+
+    assert caught.value.message == "no: you are a viewer"
+
+
+@pytest.mark.parametrize("permission", [each for each in Permission if each not in ACTIONS])
+def test_a_token_opens_nothing_but_v2(permission: Permission) -> None:
+    everything = Principal(ROBOT, (Grant(Role.ADMIN, None),), {"shop/web": frozenset({"pull", "push", "delete"})})
+
+    for resource in (Site(), SHOP, WEB):
+        with pytest.raises(PermissionDeniedError):
+            opened(everything, permission, resource)
+
+
+def test_who_has_a_role_on_the_site_sees_all_projects() -> None:
+    assert visible_projects(robot(Role.VIEWER, None)) is None
+    assert visible_projects(robot(Role.VIEWER)) == frozenset({1})
+    assert visible_projects(Principal(ROBOT)) == frozenset()
+
+
+grants = st.builds(Grant, st.sampled_from(Role), st.sampled_from([None, 1, 2]))
+resources = st.sampled_from([Site(), SHOP, OTHER, WEB, NEW, FOREIGN])
+permissions = st.sampled_from(Permission)
+
+
+@given(st.lists(grants, max_size=4), grants, permissions, resources)
+def test_a_role_more_never_takes_anything_away(
+    have: list[Grant], more: Grant, permission: Permission, resource: Site | Project | Repository
+) -> None:
+    before, after = Principal(ROBOT, tuple(have)), Principal(ROBOT, (*have, more))
+
+    assert may(after, permission, resource) or not may(before, permission, resource)
+
+
+@given(st.lists(grants, max_size=3), permissions, resources)
+def test_the_door_opens_exactly_to_who_may(
+    have: list[Grant], permission: Permission, resource: Site | Project | Repository
+) -> None:
+    principal = Principal(ROBOT, tuple(have))
+    try:
+        opened(principal, permission, resource)
+    except EntrepotError:
+        assert not may(principal, permission, resource)
+    else:
+        assert may(principal, permission, resource)
+
+
+def test_no_robot_role_reaches_beyond_its_project() -> None:
+    site = {Permission.PROJECT_CREATE, Permission.SYSTEM_READ, Permission.AUDIT_READ, Permission.SCAN_CONFIGURE}
+
+    assert not site & (ROLES[Role.DEVELOPER] | ROLES[Role.VIEWER])
