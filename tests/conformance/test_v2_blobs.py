@@ -193,10 +193,14 @@ def test_a_mount_of_a_deleted_blob_begins_an_upload(registry: Registry, project:
 
 
 @pytest.mark.usefixtures("blob")
-def test_a_mount_is_no_oracle(anonymous: Registry, project: str, robots: Robots) -> None:
+@pytest.mark.parametrize("by", ["basic", "token", "token that asked"])
+def test_a_mount_is_no_oracle(anonymous: Registry, project: str, robots: Robots, by: str) -> None:
     """Whether a foreign repository has a blob, or is there at all, is not for everybody to know."""
-    stranger = anonymous.as_(robots.stranger)
     mine = robots.stranger.login.partition("+")[0]
+    asked = [f"repository:{project}/{name}:pull" for name in ("web", "none")] if by == "token that asked" else []
+    stranger = anonymous.as_(robots.stranger)
+    if by != "basic":
+        stranger = stranger.scoped(f"repository:{mine}/x:pull,push", *asked)
 
     answers = [
         stranger.ask("POST", f"/v2/{mine}/x/blobs/uploads/?mount={digest}&from={source}", b"")

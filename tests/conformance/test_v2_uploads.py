@@ -157,7 +157,7 @@ def test_a_streamed_body_that_is_not_as_long_as_its_range_is_refused(
 ) -> None:
     location = registry.begin(repository)
 
-    refused = registry.ask("PATCH", location, iter([b"fo", b"ur"]), {"Content-Range": content_range})
+    refused = registry.ask("PATCH", location, iter([b"f", b"our"]), {"Content-Range": content_range})
 
     assert refused.refusal == (400, "SIZE_INVALID")
     assert state(registry, location) == "0-0"

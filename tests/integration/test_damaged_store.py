@@ -1,6 +1,7 @@
 """Blob files that went missing, short, empty, or unreadable: never wrong bytes, and a plain push heals."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -38,6 +39,14 @@ def truncated(path: Path) -> None:
 def grown(path: Path) -> None:
     with path.open("ab") as file:
         file.write(b"x")
+
+
+def flipped(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(SIZE // 2)
+        byte = file.read(1)
+        file.seek(SIZE // 2)
+        file.write(bytes([byte[0] ^ 1]))
 
 
 def a_directory(path: Path) -> None:
@@ -202,6 +211,12 @@ def test_an_image_is_not_pushed_over_a_damaged_layer(store: Store) -> None:
 
 
 @pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    with running(new_server(tmp_path / "server", ENTREPOT_SERVER__DRAIN="0s")) as started:
+        yield started
+
+
+@pytest.fixture
 def humble_server(tmp_path: Path) -> Iterator[Server]:
     """A server that can't read what permissions forbid, also as root."""
     if os.geteuid() != 0:
@@ -243,3 +258,25 @@ def test_an_unreadable_blob_is_absent_and_a_plain_push_heals_it(humble_server: S
 
     store.assert_absent(digest)
     store.assert_heals(data)
+
+
+@pytest.mark.parametrize("damage", [missing, truncated, flipped])
+def test_a_layer_damaged_before_it_was_read_is_never_judged_by_what_is_left_of_it(
+    own_server: Server, damage: Callable[[Path], None]
+) -> None:
+    store = Store(own_server, "unread")
+    item = image([layer({"srv/data": os.urandom(SIZE)})])
+    (worker,) = (pid for pid, command in own_server.processes().items() if "--role worker" in command)
+    os.kill(worker, signal.SIGSTOP)
+    store.registry.push(Reference(store.name, "1", None), item)
+    damage(store.files(item.layers[0].digest)[0])
+    os.kill(worker, signal.SIGCONT)
+    tried = "/jobs?name=scan.layer&state=waiting"
+    own_server.wait_until("it was tried", lambda: any(job["attempts"] for job in own_server.items(tried)), 30)
+    assert own_server.artifact(store.name, "1", "/scan")["outcome"] == "pending"
+
+    pushed = store.registry.push(Reference(store.name, "1", None), item)
+
+    assert pushed.sent_blobs == 1
+    scan = own_server.wait_for_scan(store.name, "1")
+    assert (scan["status"], scan["outcome"]) == ("complete", "pass")

@@ -45,7 +45,9 @@ BODIES: Final = {
 def test_a_hostile_manifest_is_refused_within_a_second_and_512_mib(case: str) -> None:
     assert len(BODIES[case]) <= 4 * 2**20
 
-    child = subprocess.run([sys.executable, "-c", CHILD, str(MEMORY_BYTES)], input=BODIES[case], capture_output=True)
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD, str(MEMORY_BYTES)], input=BODIES[case], capture_output=True, check=False
+    )
 
     assert child.returncode == 0, child.stderr.decode()[-2000:]
     print(f"{case}: {float(child.stdout):.2f} s of CPU")

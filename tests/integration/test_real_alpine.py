@@ -37,10 +37,11 @@ MORE = {
     "go": "1.21.5-r0",
     "ffmpeg": "5.1-r0",
     "nodejs-current": "20.8.0-r2",
-    "php82": "8.2.0_rc4-r1",
+    "php82": "8.2.1_rc1-r0",
     "podman": "4.8.1-r0",
 }
 Finding = tuple[str, str, str]
+Said = tuple[str, tuple[str, ...]]
 Secfixes = Mapping[str, Mapping[str, Sequence[str]]]
 
 
@@ -124,7 +125,7 @@ def test_the_image_comes_back_as_it_was_pushed(loaded: Loaded, pushed: Pushed, p
 
 def test_findings_are_those_that_the_order_of_apk_gives(loaded: Loaded, pushed: Pushed) -> None:
     listed = rows(loaded.server, "findings")
-    found = {(r["id"], r["package"], r["version"]): r["fixed_version"] for r in listed}
+    found = {(r["id"], r["package"], r["version"]): (r["fixed_version"], tuple(r["aliases"])) for r in listed}
     expected = brute_force(loaded.secfixes, pushed.sources())
     print(f"\n{len(expected)} findings in {len({source for _, source, _ in expected})} sources")
 
@@ -134,29 +135,22 @@ def test_findings_are_those_that_the_order_of_apk_gives(loaded: Loaded, pushed: 
     assert (pushed.scan["status"], pushed.scan["reasons"]) == ("complete", [])
 
 
-def brute_force(secfixes: Secfixes, sources: set[tuple[str, str]]) -> dict[Finding, str]:
-    """Finding → fixed version: the last one that the security database names. Version 0 fixes nothing."""
-    found: dict[Finding, str] = {}
+def brute_force(secfixes: Secfixes, sources: set[tuple[str, str]]) -> dict[Finding, Said]:
+    """Finding → (fixed version, other names): the last fix that is named counts. Version 0 fixes nothing."""
+    found: dict[Finding, Said] = {}
     for source, version in sources:
         fixes: dict[str, list[str]] = defaultdict(list)
-        for fix, entries in secfixes.get(source, {}).items():
-            for id_ in (id_ for entry in entries for id_ in ids(entry, secfixes[source])):
+        names: dict[str, set[str]] = defaultdict(set)
+        for fix, entry in ((fix, entry) for fix, entries in secfixes.get(source, {}).items() for entry in entries):
+            cves = [name for name in entry.split() if is_cve(name)]
+            for id_ in cves or entry.split():
                 fixes[id_] += [fix] if fix != "0" else []
+                names[id_] |= set(entry.split()) - set(cves or [id_])
         for id_, versions in fixes.items():
             last = max(versions, key=Comparable, default="")
             if last and Comparable(version) < Comparable(last):
-                found[id_, source, version] = last
+                found[id_, source, version] = (last, tuple(sorted(names[id_])))
     return found
-
-
-def ids(entry: str, fixes: Mapping[str, Sequence[str]]) -> list[str]:
-    """The vulnerabilities of one *entry*: its CVEs; without one its names, each as the one CVE that shares it."""
-    names = entry.split()
-    if cves := [name for name in names if is_cve(name)]:
-        return cves
-    others = [other.split() for entries in fixes.values() for other in entries]
-    owners = {name: {cve for other in others if name in other for cve in other if is_cve(cve)} for name in names}
-    return [owners[name].pop() if len(owners[name]) == 1 else name for name in names]
 
 
 def is_cve(name: str) -> bool:

@@ -24,7 +24,7 @@ from tests.real.systems import OldWheels
 pytestmark = pytest.mark.xdist_group("real-python")
 
 GHSA, PYSEC = EXTRACTS / "pypi-ghsa-wheels.jsonl.zst", EXTRACTS / "pypi-pysec-wheels.jsonl.zst"
-FEEDS = {"one source": {"ghsa": GHSA}, "two sources": {"ghsa": GHSA, "pysec": PYSEC}}
+FEEDS = {"extracts": {"ghsa": GHSA, "pysec": PYSEC}}
 if (WHOLE / "osv/PyPI.jsonl.zst").is_file():
     FEEDS["whole"] = {"ghsa": WHOLE / "osv/PyPI.jsonl.zst", "pysec": WHOLE / "osv-second/PyPI.jsonl.zst"}
 PLACE = "opt/app"

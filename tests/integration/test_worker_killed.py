@@ -1,4 +1,4 @@
-"""kill -9 of the worker or of an analyser child in the middle of a layer: judged late, judged right, refused till then."""
+"""kill -9 of the worker or of an analyser child inside a layer: judged late, judged right, and refused till then."""
 
 import os
 import signal
@@ -26,6 +26,7 @@ from tests.real.server import PASSING_STATES, Credential, Server, new_server, ru
 CHUNK_MEMBERS: Final = 2_000
 MEMBERS: Final = 400_000
 VERDICT_SECONDS: Final = 60
+PAUSE_SECONDS: Final = 0.02
 ANALYSER: Final = "entrepot.scanning.layers.child"
 
 
@@ -106,7 +107,7 @@ class Watch:
         self.scans.append(scan)
 
     def _run(self) -> None:
-        while not self._stop.is_set():
+        while not self._stop.wait(PAUSE_SECONDS):
             self.ask()
 
     def wait(self) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from sqlalchemy import select, update
 from entrepot.access.model import Repository
 from entrepot.access.scoped import Scoped
 from entrepot.catalog.errors import BlobUnknownError, StillReferencedError
-from entrepot.catalog.model import BlobCommitted, BlobDeleted, BlobMounted
+from entrepot.catalog.model import BlobCommitted, BlobDeleted, BlobMounted, CopySuspected
 from entrepot.catalog.tables import manifest, ref_blob, repo_blob
+from entrepot.content import copies
 from entrepot.content.tables import blob, blob_copy
 from entrepot.oci.digest import Digest
 from entrepot.runtime.unit_of_work import Unit
@@ -74,6 +75,13 @@ async def hide(unit: Unit, repository: Scoped[Repository], digest: Digest, now: 
     if not (await unit.execute(change.values(hidden_at=now))).rowcount:
         raise BlobUnknownError(f"{digest.short()} is not in {resource.name}")
     unit.emit(BlobDeleted(project=resource.project.name, repository=resource.name, digest=str(digest)))
+
+
+async def suspect(unit: Unit, key: str, reason: str) -> None:
+    """The copy *key* is damaged, as *reason* says: it is not served again once *unit* is committed."""
+    digest = await copies.suspect(unit, key)
+    if digest is not None:
+        unit.emit(CopySuspected(digest=digest, key=key, outcome="failed", reason=reason))
 
 
 async def _live_parents(unit: Unit, repo_id: int, digest: Digest) -> Sequence[str]:

@@ -65,6 +65,10 @@ class JobFailedError(EntrepotError):
     """A job that was waited for failed; the message is its own."""
 
 
+# What follows a feed, each from the one before: a job that is done has queued its consequences.
+CONSEQUENCES: Final = ("scan.reevaluate", "scan.image", "policy.evaluate")
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """Calls of the API on one server. authorization: the header's value, empty for none."""
@@ -135,6 +139,16 @@ class Client:
             if found.get("state") == "failed":
                 raise JobFailedError(f"{found.get('name')} failed: {found.get('error') or 'no reason given'}")
         raise TimedOutError(f"the job did not end within {seconds:.0f} s; it goes on: entrepot job list")
+
+    def wait_for_verdicts(self, seconds: float = JOB_SECONDS) -> None:
+        """Returns when what a feed changed is matched and judged anew. Raises TimedOutError, else as `get`."""
+        for name in CONSEQUENCES:
+            for state in ("waiting", "running"):
+                for found in self.poll(f"/jobs?limit=1&name={name}&state={state}", seconds):
+                    if not found.get("items"):
+                        break
+                else:
+                    raise TimedOutError(f"verdicts did not follow within {seconds:.0f} s; they will: entrepot job list")
 
     def wait_for_scan(self, image: Reference, seconds: float, tell: Callable[[str], None]) -> Item:
         """The scan of *image* once it is analysed and judged; until then *tell* hears how far it is.

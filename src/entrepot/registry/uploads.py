@@ -21,7 +21,6 @@ from entrepot.content.writer import BlobWriter
 from entrepot.ids import ulid
 from entrepot.oci.digest import Digest
 from entrepot.oci.errors import DigestInvalidError, SizeInvalidError
-from entrepot.registry.healing import suspect
 from entrepot.registry.model import UploadState
 from entrepot.registry.ports import Grants
 from entrepot.registry.pull import Pull
@@ -161,7 +160,7 @@ class Uploads:
         try:
             self.pull.reader.whole(*known)
         except CopySuspectError as error:
-            await suspect(unit, error.key)
+            await blobs.suspect(unit, error.key, "missing or short")
 
     def _source(self, principal: Principal, name: str, repository: Repository) -> Scoped[Repository]:
         """A handle on the *repository* to mount from: by the token, or where it never asked, by the account's roles.

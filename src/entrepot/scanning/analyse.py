@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from entrepot.catalog import blobs
 from entrepot.clock import Clock
 from entrepot.content import copies
 from entrepot.content.backends.filesystem import FACTS, FilesystemBlobs
@@ -51,7 +52,7 @@ class AnalyseLayer:
     async def __call__(self, job: ScanLayer) -> None:
         """The facts of the layer are there when this returns; of a blob that is no layer nothing is kept.
 
-        Raises CopySuspectError: the bytes are not there now; the job is tried again.
+        Raises CopySuspectError: the bytes are not there now, or damaged; the job is tried again.
         """
         digest, analysers = Digest.parse(job.digest), analyser_set()
         async with self.work(SYSTEM) as unit:
@@ -65,6 +66,11 @@ class AnalyseLayer:
         if not is_layer and not sniff(await asyncio.to_thread(_head, path)):
             return
         facts = await self._read(path, digest, copy[1])
+        if not facts.complete and await asyncio.to_thread(_digest_of, path, digest.algorithm) != digest.hex:
+            # Not the layer is to blame, but the disk: what is left of the layer says nothing of it.
+            async with self.work(SYSTEM) as unit:
+                await blobs.suspect(unit, copy[0], "other bytes than were pushed")
+            raise CopySuspectError(copy[0])
         if any(problem.code == MISMATCH for problem in facts.problems):
             # These are facts of other bytes. The copy is not served again; a push brings a good one.
             async with self.work(SYSTEM) as unit:
@@ -86,6 +92,11 @@ class AnalyseLayer:
             log.warning("layer.unreadable", digest=str(digest), reason=error.reason)
             problem = Problem(f"analyser:layer:{error.reason}")
             return LayerFacts(str(digest), "", "", size, 0, 0, complete=False, problems=(problem,))
+
+
+def _digest_of(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def _head(path: Path) -> bytes:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import String
 
@@ -71,9 +71,11 @@ def test_actions_are_named_noun_and_verb_and_each_once() -> None:
         assert len(action) <= 64
 
 
-texts = st.text(max_size=2000)
+LONG = "é" * 5000
+texts = st.one_of(st.text(max_size=80), st.just(LONG))
 
 
+@example(*[LONG] * 8)
 @given(texts, texts, texts, texts, texts, texts, texts, texts)
 def test_any_text_fits(a: str, b: str, c: str, d: str, e: str, f: str, g: str, h: str) -> None:
     by = Actor(a, "robot", 1, b, c, d, e)
@@ -86,4 +88,5 @@ def test_any_text_fits(a: str, b: str, c: str, d: str, e: str, f: str, g: str, h
     for column in audit_event.c:
         if isinstance(column.type, String) and column.type.length:
             assert len(row[column.name]) <= column.type.length, column.name
+    assert len(row["reason"]) <= 1000
     json.loads(row["detail"])

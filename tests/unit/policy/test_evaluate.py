@@ -82,6 +82,12 @@ def test_a_limit_may_allow_some() -> None:
     assert evaluate(facts(*three), policy).outcome is Outcome.BLOCK
 
 
+def test_every_number_over_the_limit_is_blocked() -> None:
+    for number in range(1, 30):
+        many = [found(Severity.CRITICAL, id_=f"CVE-{n}") for n in range(number)]
+        assert evaluate(facts(*many), BASELINE).outcome is Outcome.BLOCK
+
+
 def test_what_nobody_rates_counts_as_the_policy_says() -> None:
     unknown = found(Severity.UNKNOWN)
 
@@ -123,7 +129,7 @@ def test_a_mode_softens_what_is_known_and_never_hides_what_is_not(
 
 severities = st.sampled_from(Severity)
 findings = st.builds(
-    found, severities, fixed=st.sampled_from(["", "2"]), counted=st.booleans(), id_=st.sampled_from("abcdef")
+    found, severities, fixed=st.sampled_from(["", "2"]), counted=st.booleans(), id_=st.sampled_from("abcdefghij")
 )
 statuses = st.one_of(st.none(), st.sampled_from(ScanStatus))
 all_facts = st.builds(Facts, statuses, st.just(("why",)), st.lists(findings, max_size=8).map(tuple))

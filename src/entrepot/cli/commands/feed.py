@@ -33,7 +33,7 @@ def import_files(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="OSV JSON lines or Alpine secdb, or a folder.")],
     source: Annotated[str | None, typer.Option(help="The feed's name; else the one it gives itself.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Take it even if it is older or much smaller.")] = False,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Until the advisories are matched.")] = True,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Until stored images are judged by it.")] = True,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
@@ -61,6 +61,9 @@ def import_files(
                 out.note(f"{file}: {error.message}")
                 row["state"] = "failed" if row["job"] else "refused"
             done.append(row)
+        if wait:
+            tell("judging stored images")
+            api.wait_for_verdicts()
     out.items(done, IMPORTS, "no feed files there")
     if failed:
         raise FeedsFailedError(f"{failed} of {len(files)} files were not imported")
