@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from entrepot.access import store
-from entrepot.access.errors import AccountExistsError, AccountNameInvalidError
+from entrepot.access.errors import AccountExistsError, AccountNameInvalidError, PermissionDeniedError
+from entrepot.access.hot import PASSWORD
 from entrepot.access.keys import write_private
 from entrepot.access.model import NewSecret, Principal, Project, Role
 from entrepot.access.passwords import hasher
@@ -23,6 +24,10 @@ ADMIN: Final = "admin"
 ROBOT_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?\Z")
 MAX_DAYS: Final = 365
 PASSWORD_LENGTH: Final = 24
+PERSONS_ONLY: Final = (
+    "a personal token is made by a person, with his password; robots use their secret as it is "
+    "(ENTREPOT_USERNAME, ENTREPOT_PASSWORD)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,17 +106,23 @@ class NewToken:
 
 @dataclass(frozen=True, slots=True)
 class CreateToken:
-    """Makes a personal token: a secret with the rights of the account that asks for it."""
+    """Makes a personal token: a secret with the rights of the person who asks for it with his password.
+
+    With nothing less: a robot's secret or a token that leaked must not outlive its own end by making others.
+    """
 
     work: Work
     clock: Clock
     hmac_key: bytes
 
     async def __call__(self, principal: Principal, name: str, days: int) -> NewToken:
-        """A token called *name* for whoever *principal* is, living *days* days. Raises InvalidError."""
+        """A token called *name* for whoever *principal* is, living *days* days.
+
+        Raises PermissionDeniedError, InvalidError (days).
+        """
         actor = principal.actor
-        if actor.account_id is None:
-            raise InvalidError("only an account can have a token")
+        if actor.account_id is None or actor.kind != "person" or not actor.credential.startswith(PASSWORD):
+            raise PermissionDeniedError(PERSONS_ONLY, "token.create")
         expires_at, now = _expiry(self.clock, days), self.clock.now()
         text = new_secret(PERSONAL)
         async with self.work(actor) as unit:

@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from entrepot.access.model import Grant, Role
 from entrepot.runtime.hot import HotReader, Statement
+
+PASSWORD: Final = "password:"  # noqa: S105  how the id of a credential begins that is a password
+"""The id of a credential that is a password: this and the account's row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class AccessReads:
     def holder_of_name(self, name: str) -> Holder | None:
         """The account called *name*, with the hash of its password (empty if it has none)."""
         row = self.hot.one(self.statements.password, {"name": name})
-        return None if row is None else Holder(row[0], row[1], row[2], f"password:{row[0]}", None, row[3] or "")
+        return None if row is None else Holder(row[0], row[1], row[2], f"{PASSWORD}{row[0]}", None, row[3] or "")
 
     def grants(self, account_id: int) -> tuple[Grant, ...]:
         """The roles given to the account."""

@@ -61,7 +61,10 @@ class Manifest:
         artifact_type = _text(document, "artifactType", "")
         if media_type in mediatype.INDEXES:
             children = _descriptors(document, "manifests", MAX_CHILDREN)
-            return cls(body, media_type, Kind.INDEX, artifact_type, None, (), children, subject)
+            # BuildKit's cache is an index of layers: it lists nothing that a runtime could choose.
+            chooses = any(child.media_type in mediatype.ALL for child in children)
+            kind = Kind.INDEX if chooses else Kind.ARTIFACT
+            return cls(body, media_type, kind, artifact_type, None, (), children, subject)
         if document.get("config") is None:
             raise ManifestInvalidError("manifest has no config", "/config")
         config = _descriptor(document["config"], "/config")

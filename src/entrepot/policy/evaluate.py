@@ -12,6 +12,8 @@ from entrepot.scanning.model import Finding, ScanStatus, Severity
 
 STRICTEST: Final = (Outcome.BLOCK, Outcome.ERROR, Outcome.PENDING, Outcome.WARN, Outcome.PASS)
 MAX_REASONS: Final = 50
+SCAN: Final = "scan"
+"""The rule of reasons that are not findings: something of the image was not seen."""
 
 
 def evaluate(facts: Facts, policy: Policy) -> Judgement:
@@ -19,27 +21,27 @@ def evaluate(facts: Facts, policy: Policy) -> Judgement:
     if facts.status in {None, ScanStatus.QUEUED, ScanStatus.ANALYSING}:
         return Judgement(Outcome.PENDING)
     broken = [reason for limit in policy.limits if (reason := _broken(facts.findings, limit, policy)) is not None]
+    cut = facts.status in {ScanStatus.PARTIAL, ScanStatus.FAILED}
+    unseen = [Reason(SCAN, text=text) for text in facts.reasons or ("the analysis failed",)] if cut else []
     if broken:
-        return Judgement(Outcome.BLOCK, tuple(broken[:MAX_REASONS]))
-    if facts.status in {ScanStatus.PARTIAL, ScanStatus.FAILED}:
-        return Judgement(Outcome.ERROR, tuple(Reason("scan", text=text) for text in facts.reasons[:MAX_REASONS]))
-    return Judgement(Outcome.PASS)
+        return Judgement(Outcome.BLOCK, tuple((broken + unseen)[:MAX_REASONS]))
+    return Judgement(Outcome.ERROR, tuple(unseen[:MAX_REASONS])) if cut else Judgement(Outcome.PASS)
 
 
 def worst(children: Sequence[Judgement]) -> Judgement:
     """The judgement of an index whose countable children have these. Without any there is nothing to judge: error."""
     if not children:
-        return Judgement(Outcome.ERROR, (Reason("scan", text="the index lists no image that can be judged"),))
+        return Judgement(Outcome.ERROR, (Reason(SCAN, text="the index lists no image that can be judged"),))
     return min(children, key=lambda child: STRICTEST.index(child.outcome))
 
 
-def gated(outcome: Outcome, mode: Mode) -> Outcome:
+def gated(judgement: Judgement, mode: Mode) -> Outcome:
     """What a pull meets. Not knowing is never silent: in monitor and warn mode it is a warning."""
-    if mode is Mode.ENFORCE or outcome is Outcome.PASS:
+    outcome = judgement.outcome
+    if mode is Mode.ENFORCE or outcome in {Outcome.PASS, Outcome.PENDING}:
         return outcome
-    if outcome in {Outcome.BLOCK, Outcome.WARN}:
-        return Outcome.WARN if mode is Mode.WARN else Outcome.PASS
-    return Outcome.WARN if outcome is Outcome.ERROR else Outcome.PENDING
+    unseen = outcome is Outcome.ERROR or any(reason.rule == SCAN for reason in judgement.reasons)
+    return Outcome.WARN if mode is Mode.WARN or unseen else Outcome.PASS
 
 
 def _broken(findings: Iterable[Finding], limit: Limit, policy: Policy) -> Reason | None:

@@ -27,7 +27,7 @@ class PutModeIntoForce:
                 return
             for repo_id, digest, judgement in await store.verdicts_of(unit, job.project_id):
                 text = explain(judgement, BASELINE, wanted)
-                await store.put_gate(unit, repo_id, digest, gated(judgement.outcome, wanted), text)
+                await store.put_gate(unit, repo_id, digest, gated(judgement, wanted), text)
             await store.put_mode(unit, job.project_id, wanted, None, self.clock.now())
             name = await store.project_name(unit, job.project_id)
             unit.emit(ModeChanged(project=name, before=before.value, mode=wanted.value))

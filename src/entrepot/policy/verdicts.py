@@ -43,7 +43,7 @@ class JudgeDigests:
             return False
         await store.put_verdict(unit, place, digest, judgement, BASELINE.name, facts.hash(), self.clock.now())
         text = explain(judgement, BASELINE, place.mode)
-        await store.put_gate(unit, place.repo_id, digest, gated(judgement.outcome, place.mode), text)
+        await store.put_gate(unit, place.repo_id, digest, gated(judgement, place.mode), text)
         unit.emit(_changed(place, digest, before, judgement, text))
         return True
 

@@ -120,9 +120,18 @@ def test_an_index_without_images_is_not_a_pass() -> None:
 def test_a_mode_softens_what_is_known_and_never_hides_what_is_not(
     outcome: Outcome, monitor: Outcome, warn: Outcome
 ) -> None:
-    assert gated(outcome, Mode.ENFORCE) is outcome
-    assert gated(outcome, Mode.MONITOR) is monitor
-    assert gated(outcome, Mode.WARN) is warn
+    assert gated(Judgement(outcome), Mode.ENFORCE) is outcome
+    assert gated(Judgement(outcome), Mode.MONITOR) is monitor
+    assert gated(Judgement(outcome), Mode.WARN) is warn
+
+
+def test_a_broken_limit_does_not_hide_that_something_was_not_seen() -> None:
+    """In monitor mode an image that breaks a limit is served in silence; one that was not seen whole is not."""
+    partial = replace(facts(found(Severity.CRITICAL)), status=ScanStatus.PARTIAL, reasons=("limit:ratio",))
+    judgement = evaluate(partial, BASELINE)
+
+    assert [reason.rule for reason in judgement.reasons] == ["critical", "scan"]
+    assert (judgement.outcome, gated(judgement, Mode.MONITOR)) == (Outcome.BLOCK, Outcome.WARN)
 
 
 # properties
