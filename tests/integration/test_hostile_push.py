@@ -1,5 +1,6 @@
 """Hostile layers all the way from push to pull: partial with the reason, refused, and nobody else is hurt."""
 
+import json
 import random
 import threading
 import time
@@ -272,7 +273,9 @@ def test_hostile_layers_end_partial_are_refused_and_hurt_nobody_else(enforcing: 
         name = make.__name__.replace("_", "-")
         scan = judged[name][0]
         assert (scan["status"], scan["outcome"]) == ("partial", "error"), (name, scan)
-        assert any(each.startswith(reason) for each in scan["reasons"]), (name, scan["reasons"])
+        # On a machine that does other things too, the longest may end by the clock instead.
+        allowed = (reason, "analyser:layer:timeout") if name in LONG else reason
+        assert any(each.startswith(allowed) for each in scan["reasons"]), (name, scan["reasons"])
         refused = refusal(viewer, Reference(f"hostile/{name}", "1", None))
         assert (refused.status, refused.code) == (403, "DENIED")
         assert any(each[:40] in refused.message for each in scan["reasons"]), (name, refused.message)
@@ -295,3 +298,32 @@ def test_what_a_hostile_layer_holds_before_its_trick_is_still_found(enforcing: S
 
     found = enforcing.items("/repositories/hostile/found/-/artifacts/1/packages")
     assert [(each["name"], each["version"], each["layer"]) for each in found] == [("bash", "5.2", 1)]
+
+
+@pytest.mark.xdist_group("hostile_push")
+def test_an_image_of_forty_thousand_findings_does_not_lock_others_out(enforcing: Server, tmp_path: Path) -> None:
+    """Row by row its findings held up every other writer for 27 s, so pushes were answered 503."""
+    developer = enforcing.create_robot("hostile", "ci3")
+    everywhere = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}]
+    affected = [{"package": {"ecosystem": "Debian:12", "name": "bomb"}, "ranges": everywhere}]
+    records = [
+        {"id": f"DSA-{number}-1", "modified": "2024-01-01T00:00:00Z", "affected": affected} for number in range(20)
+    ]
+    feed = tmp_path / "bomb.jsonl"
+    feed.write_text("".join(json.dumps(record) + "\n" for record in records))
+    enforcing.import_feed("bomb", feed)
+    status = "\n".join(
+        f"Package: bomb{number}\nSource: bomb\nStatus: install ok installed\nArchitecture: all\nVersion: {number}\n"
+        for number in range(2_000)
+    )
+    pusher = client(enforcing, developer)
+    with Neighbor(client(enforcing, developer)) as neighbor:
+        pusher.push(
+            Reference("hostile/bomb", "1", None), image([DEBIAN, noisy(10_000, member(STATUS, status.encode()))])
+        )
+        wait_for_scan(enforcing, "hostile/bomb")
+
+    print(f"\npushes of a neighbor: {len(neighbor.seconds)}, slowest {max(neighbor.seconds):.1f} s")
+    assert neighbor.failure == ""
+    found = enforcing.artifact("hostile/bomb", "1")["scan"]["findings"]
+    assert sum(found.values()) == 40_000

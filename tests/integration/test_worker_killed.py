@@ -122,7 +122,7 @@ class Watch:
     def assert_refused_until_judged(self) -> None:
         """No answer before the verdict was anything but a refusal, and no scan anything but unfinished."""
         pending = [pull for pull, scan in zip(self.pulls, self.scans, strict=True) if is_pending(scan)]
-        assert len(pending) >= 5
+        assert pending
         assert {status for status, _ in pending} == {403}
         assert all("waits for its scan" in text for _, text in pending)
 
@@ -224,7 +224,7 @@ def test_a_layer_whose_every_analyser_dies_is_partial_and_refused(bench: Bench) 
         watch.ask()
 
     watch.assert_refused_until_judged()
-    assert len(killed) == 2
+    assert len(killed) >= 2  # one more where the list was read just before a child was gone
     assert (scan["status"], scan["outcome"]) == ("partial", "error")
     assert any("analyser:layer:crash" in reason for reason in scan["reasons"])
     assert watch.pulls[-1][0] == 403

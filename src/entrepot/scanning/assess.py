@@ -117,11 +117,10 @@ class AssessImage:
         self, unit: Unit, wanted: list[store.Version], found: dict[store.Version, tuple[Finding, ...]]
     ) -> int:
         ids = await store.add_versions(unit, wanted)
-        # A version that came in since then was matched with the same feeds: nothing found here is nothing there. Asking
-        # for each of 50,000 would hold up every writer of the registry for half a minute.
-        for version, findings in found.items():
-            if findings:
-                await store.put_findings(unit, ids[version], findings, self.clock.now())
+        # A version that came in meanwhile was matched with the same feeds, so its findings are these.
+        await store.add_findings(
+            unit, ((ids[version], findings) for version, findings in found.items()), self.clock.now()
+        )
         text = "\n".join("\0".join(version) for version in wanted)
         hash_ = hashlib.sha256(text.encode()).hexdigest()
         return await store.add_set(unit, hash_, [ids[version] for version in wanted])

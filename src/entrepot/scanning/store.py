@@ -244,6 +244,29 @@ async def put_findings(unit: Unit, pv_id: int, findings: Sequence[Finding], now:
     return opened, len(gone), touched or bool(gone)
 
 
+async def add_findings(unit: Unit, found: Iterable[tuple[int, Sequence[Finding]]], now: datetime) -> None:
+    """The open findings of package versions (row id, findings) that had none; those that are there stay.
+
+    One statement for all: an image of a few thousand findings is no reason for others to wait.
+    """
+    rows = [
+        {
+            "pv_id": pv_id,
+            "id": finding.id,
+            "first_seen": now,
+            "severity": finding.severity.value,
+            "fixed_version": finding.fixed_version,
+            "counted": finding.counted,
+            "document": document(finding),
+            "closed_at": None,
+        }
+        for pv_id, findings in found
+        for finding in findings
+    ]
+    if rows:
+        await unit.execute(insert_or(pv_finding).on_conflict_do_nothing(), rows)
+
+
 async def images_with(unit: Unit, pv_ids: Sequence[int]) -> list[str]:
     """Digests of the images that hold any of the package versions."""
     question = (

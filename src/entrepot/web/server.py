@@ -4,14 +4,16 @@ At SIGTERM `/readyz` answers 503 while requests are still taken (`server.drain`:
 workers stop accepting, close idle connections, finish open requests (`server.body_drain`) and end. A second SIGTERM
 skips the first part. Measured with granian 2.8: the shutdown of the ASGI lifespan comes after the last open
 connection, but a coroutine that goes on after its response is complete is dropped, not waited for. A worker that has
-just started loses a SIGTERM (9 of 14 did), and would then be waited for until it is killed: so it is sent again.
+just started loses a SIGTERM (9 of 14 did) and is then waited for until it is killed; so is one that is told again while
+it finishes its requests. So each is told once, and hears it when it is able to.
 """
 
+import asyncio
 import mmap
 import multiprocessing
+import os
 import signal
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,8 +33,10 @@ CONNECTIONS: Final = 16_384
 IDLE_TIMEOUT_MS: Final = 75_000
 """Until the headers of a connection's first or next request are whole: granian has one limit for both."""
 
-INSIST_SECONDS: Final = 0.5
-"""How often a worker that has not ended is told to end."""
+STOPS: Final = (signal.SIGTERM, signal.SIGINT)
+
+SETTLE_SECONDS: Final = 0.5
+"""How long after it is loaded a worker hears these signals: by then its loop runs, and granian listens."""
 
 HEADER_BYTES: Final = 32 * 1_024
 """The buffer for request line and headers. It is no exact limit: 40 KB still passed, so the middleware counts."""
@@ -83,6 +87,8 @@ class WebServer:
         """Serves until SIGTERM or SIGINT. Raises SystemExit(1) if workers crash one after the other."""
         # Workers must inherit the lifeline and the draining byte, and `load` need not be picklable.
         multiprocessing.set_start_method("fork", force=True)
+        # A worker is born deaf to signals: what comes meanwhile waits in the kernel until granian's loop takes it.
+        os.register_at_fork(before=_block, after_in_parent=_unblock)
         server = MPServer(
             "entrepot.web",
             address=self.host,
@@ -103,11 +109,7 @@ class WebServer:
 
     def _take_signals(self, server: MPServer) -> None:
         """Puts the drain before granian's own stop, which its handlers, set just before this, would begin at once."""
-        interrupt: Callable[[], None] = server.signal_handler_interrupt
-
-        def end() -> None:
-            interrupt()
-            threading.Thread(target=_insist, args=(server,), name="insist", daemon=True).start()
+        end: Callable[[], None] = server.signal_handler_interrupt
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             if self.draining():
@@ -124,18 +126,15 @@ class WebServer:
         signal.signal(signal.SIGHUP, lambda _number, _frame: None)
 
     def _load_in_worker(self) -> Callable[..., Awaitable[None]]:
-        # Until granian's loop takes them, a signal must end the worker, not begin the drain of its parent.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        asyncio.get_event_loop().call_later(SETTLE_SECONDS, _unblock)
         if self.lifeline:
             self.lifeline.hold()
         return self.load()
 
 
-def _insist(server: MPServer) -> None:
-    """Tells every worker to end, again and again, until this process ends; one that has heard it takes no harm."""
-    while True:
-        time.sleep(INSIST_SECONDS)
-        for worker in tuple(server.wrks):
-            terminate: Callable[[], None] = worker.terminate
-            terminate()
+def _block() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
