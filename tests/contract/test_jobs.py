@@ -235,6 +235,17 @@ async def test_a_worker_that_starts_alone_recovers_every_running_job(bench: Benc
     assert {state for state, _ in await bench.states()} == {"waiting"}
 
 
+async def test_a_job_that_ends_its_worker_each_time_is_given_up(bench: Bench) -> None:
+    await bench.enqueue(Paint("red"))
+    for _ in range(MAX_ATTEMPTS):
+        await bench.take()
+        await bench.queue.recover(everything=True)
+    (row,) = await bench.queue.page(None, None, None, 10)
+
+    assert (row.state, row.attempts) == ("failed", MAX_ATTEMPTS)
+    assert row.error == "each time its worker ended before it did"
+
+
 async def test_a_renewal_does_not_bring_back_a_job_that_has_ended(bench: Bench) -> None:
     await bench.enqueue(Paint("red"))
     taken = await bench.take()

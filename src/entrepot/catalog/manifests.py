@@ -20,9 +20,12 @@ from entrepot.runtime.unit_of_work import Unit
 from entrepot.runtime.upsert import insert_or
 
 
-async def put(unit: Unit, repository: Scoped[Repository], digest: Digest, document: Manifest, now: datetime) -> None:
+async def put(
+    unit: Unit, repository: Scoped[Repository], reference: str, digest: Digest, document: Manifest, now: datetime
+) -> None:
     """The repository has *document*, whose digest is *digest*, from now on; a deleted one lives again.
 
+    reference: the tag or digest it was pushed under.
     Raises ManifestBlobUnknownError (every missing digest), SizeInvalidError.
     """
     resource = repository.resource
@@ -56,6 +59,7 @@ async def put(unit: Unit, repository: Scoped[Repository], digest: Digest, docume
         ManifestPushed(
             project=resource.project.name,
             repository=resource.name,
+            reference=reference,
             digest=str(digest),
             repo_id=resource.id,
             kind=document.kind.value,

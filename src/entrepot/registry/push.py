@@ -55,7 +55,7 @@ class PutManifest:
                 now = self.clock.now()
                 inside = await repositories.ensure(unit, repository, now)
                 kept = await copies.add_copy(unit, stored, now)
-                await manifests.put(unit, inside, digest, manifest, now)
+                await manifests.put(unit, inside, reference, digest, manifest, now)
                 if tag is not None:
                     await tags.move(unit, inside, tag, digest, now)
         except (InvalidError, NotFoundError):

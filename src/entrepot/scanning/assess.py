@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import json
 from dataclasses import dataclass
+from itertools import groupby, islice
 from typing import Any, Final
 
 from entrepot.clock import Clock
@@ -30,6 +31,7 @@ from entrepot.scanning.layers.overlay import overlay
 from entrepot.scanning.model import Finding, ImageFacts, ImagePackage, LayerFacts, ScanStatus
 
 MAX_CONFIG: Final = 4 << 20
+MAX_VERSIONS: Final = 100
 FINAL: Final = frozenset({ScanStatus.COMPLETE, ScanStatus.PARTIAL, ScanStatus.FAILED, ScanStatus.NOT_APPLICABLE})
 
 
@@ -90,7 +92,8 @@ class AssessImage:
 
     async def _keep(self, digest: str, facts: ImageFacts, reasons: set[str], config: dict[str, Any], key: str) -> bool:
         """Matches and keeps; False if a feed came in between, then nothing was done."""
-        wanted = sorted({_version(package) for package in facts.packages})
+        wanted, more = _bounded(sorted({_version(package) for package in facts.packages}))
+        reasons = reasons | more
         async with self.database.reading() as connection:
             stamp = await store.feed_stamp(connection)
             known = await store.known_versions(connection, wanted)
@@ -124,6 +127,15 @@ class AssessImage:
         text = "\n".join("\0".join(version) for version in wanted)
         hash_ = hashlib.sha256(text.encode()).hexdigest()
         return await store.add_set(unit, hash_, [ids[version] for version in wanted])
+
+
+def _bounded(versions: list[store.Version]) -> tuple[list[store.Version], set[str]]:
+    """*versions*, sorted, at most MAX_VERSIONS of each package, and the reason if that left some out.
+
+    No honest image has more; one made to have them would fill the database with findings and hold up every writer.
+    """
+    kept = [v for _, same in groupby(versions, key=lambda v: v[:2]) for v in islice(same, MAX_VERSIONS)]
+    return kept, set() if len(kept) == len(versions) else {"limit:versions"}
 
 
 def _version(found: ImagePackage) -> store.Version:

@@ -196,9 +196,10 @@ ROW: Final = (
 async def _wait_again(connection: AsyncConnection, which: Any, now: datetime, *, counted: bool) -> int:
     """Running jobs that match wait again; one that has an equal waiting already is done with.
 
-    counted: whether this attempt counts, because it may be the job that ended its worker.
+    counted: whether this attempt counts, because it may be the job that ended its worker; the fifth is its last.
     """
-    rows = (await connection.execute(select(job.c.id, job.c.dedup).where(job.c.state == "running", which))).all()
+    columns = (job.c.id, job.c.dedup, job.c.attempts)
+    rows = (await connection.execute(select(*columns).where(job.c.state == "running", which))).all()
     taken: BindParameter[str] = bindparam("taken")
     waiting = select(job.c.id).where(job.c.dedup == taken, job.c.state == "waiting")
     for row in rows:
@@ -208,5 +209,7 @@ async def _wait_again(connection: AsyncConnection, which: Any, now: datetime, *,
             values = {"state": "done", "finished_at": now}
         elif not counted:
             values["attempts"] = job.c.attempts - 1
+        elif row.attempts >= MAX_ATTEMPTS:
+            values = {"state": "failed", "finished_at": now, "error": "each time its worker ended before it did"}
         await connection.execute(update(job).where(job.c.id == row.id).values(values))
     return len(rows)
