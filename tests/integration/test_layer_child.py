@@ -272,7 +272,7 @@ def test_children_do_not_outlive_the_process_that_started_them(tmp_path: Path) -
 def is_alive(pid: int) -> bool:
     try:
         return " Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
