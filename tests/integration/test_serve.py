@@ -262,13 +262,13 @@ def test_a_server_that_is_stopped_while_it_starts_ends(tmp_path: Path, line: str
 
 
 def test_config_check_refuses_unknown_names_and_suggests_known_ones(tmp_path: Path) -> None:
-    (tmp_path / "entrepot.toml").write_text('[server]\nlisen = "127.0.0.1:5000"\n[accesss]\ntoken_ttl = "5m"\n')
+    (tmp_path / "entrepot.toml").write_text('[server]\nlisen = "127.0.0.1:5000"\n[accessx]\ntoken_ttl = "5m"\n')
 
     done = entrepot("config", "check", "--data", str(tmp_path), ENTREPOT_SERVER__DRIAN="1s", ENTREPOT_DATTA="/x")
 
     assert (done.returncode, done.stdout) == (2, "")
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    for wrong, right in (("lisen", "listen"), ("accesss", "access"), ("DRIAN", "DRAIN"), ("DATTA", "DATA")):
+    for wrong, right in (("lisen", "listen"), ("accessx", "access"), ("DRIAN", "DRAIN"), ("DATTA", "DATA")):
         (line,) = [line for line in lines if wrong in line]
         assert re.search(rf"\b\w*{right}\b", line.replace(wrong, "", 1), re.IGNORECASE), line
 
