@@ -302,10 +302,15 @@ def test_what_a_hostile_layer_holds_before_its_trick_is_still_found(enforcing: S
 
 @pytest.mark.xdist_group("hostile_push")
 def test_an_image_of_forty_thousand_findings_does_not_lock_others_out(enforcing: Server, tmp_path: Path) -> None:
-    """Row by row its findings held up every other writer for 27 s, so pushes were answered 503."""
+    """Row by row its findings held up every other writer for 27 s, so pushes were answered 503.
+
+    20 packages of 100 versions each, the most that are matched, and 20 advisories about all of them.
+    """
     developer = enforcing.create_robot("hostile", "ci3")
     everywhere = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}]
-    affected = [{"package": {"ecosystem": "Debian:12", "name": "bomb"}, "ranges": everywhere}]
+    affected = [
+        {"package": {"ecosystem": "Debian:12", "name": f"bomb{name}"}, "ranges": everywhere} for name in range(20)
+    ]
     records = [
         {"id": f"DSA-{number}-1", "modified": "2024-01-01T00:00:00Z", "affected": affected} for number in range(20)
     ]
@@ -313,7 +318,8 @@ def test_an_image_of_forty_thousand_findings_does_not_lock_others_out(enforcing:
     feed.write_text("".join(json.dumps(record) + "\n" for record in records))
     enforcing.import_feed("bomb", feed)
     status = "\n".join(
-        f"Package: bomb{number}\nSource: bomb\nStatus: install ok installed\nArchitecture: all\nVersion: {number}\n"
+        f"Package: part{number}\nSource: bomb{number % 20}\nStatus: install ok installed\n"
+        f"Architecture: all\nVersion: {number // 20}\n"
         for number in range(2_000)
     )
     pusher = client(enforcing, developer)
