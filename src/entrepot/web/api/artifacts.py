@@ -29,8 +29,9 @@ PATH: Final = "/repositories/{name:path}/-/artifacts/{reference}"
 async def get_artifact(asked: Asked, name: str, reference: str) -> ArtifactDetail:
     """A manifest: layers, children, scan and verdict."""
     artifact = await asked.artifact(Permission.REPO_READ, name, reference)
-    state = await asked.services.scans.state(artifact)
+    # The verdict first: it follows the scan, so one that is there never stands beside a scan that is not done.
     verdict = await asked.services.policy.verdict(artifact)
+    state = await asked.services.scans.state(artifact)
     steps = {package.layer: package.step for package in await asked.services.scans.packages(artifact)}
     return ArtifactDetail(
         repository=artifact.repository,
@@ -64,8 +65,9 @@ async def get_artifact(asked: Asked, name: str, reference: str) -> ArtifactDetai
 async def get_scan(asked: Asked, name: str, reference: str) -> ScanDetail:
     """How far analysis and judgement of a manifest are."""
     artifact = await asked.artifact(Permission.SCAN_READ, name, reference)
-    state = await asked.services.scans.state(artifact)
+    # The verdict first: it follows the scan, so one that is there never stands beside a scan that is not done.
     verdict = await asked.services.policy.verdict(artifact)
+    state = await asked.services.scans.state(artifact)
     return ScanDetail(
         digest=artifact.digest,
         status=state.status.value,
