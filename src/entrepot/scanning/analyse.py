@@ -74,7 +74,7 @@ class AnalyseLayer:
         if any(problem.code == MISMATCH for problem in facts.problems):
             # These are facts of other bytes. The copy is not served again; a push brings a good one.
             async with self.work(SYSTEM) as unit:
-                await copies.suspect(unit, copy[0])
+                await blobs.suspect(unit, copy[0], "other bytes than were pushed")
             raise CopySuspectError(copy[0])
         key = f"{FACTS}/{analysers}/{digest.algorithm}-{digest.hex}.{ulid()}"
         await asyncio.to_thread(lambda: self.files.put(key, pack(facts)))
