@@ -10,7 +10,15 @@ from hypothesis import HealthCheck, settings
 FEEDS: Final = Path(os.environ.get("ENTREPOT_TEST_FEEDS") or Path(__file__).parents[2] / "shared" / "feeds")
 """Whole advisory feeds: tens of megabytes that no clone has. What needs them is not collected without them."""
 
-pytest_plugins = ["tests.real.clients", "tests.real.systems", "tests.real.server"]
+pytest_plugins = [
+    "tests.real.clients",
+    "tests.real.containerd",
+    "tests.real.systems",
+    "tests.real.server",
+    "tests.real.postgres",
+    "tests.real.object_store",
+    "tests.real.replicas",
+]
 
 # A deadline per example would measure the neighbors on a shared machine, not the code.
 settings.register_profile("dev", max_examples=50, deadline=None)

@@ -42,7 +42,9 @@ class UnauthenticatedError(EntrepotError):
 
 
 class LimitError(EntrepotError):
-    """A limit on size, number or rate was passed."""
+    """A limit on size, number or rate was passed. *retry_after_seconds*: when it may be free again, where that helps."""
+
+    retry_after_seconds: int | None = None
 
 
 class UnsupportedError(EntrepotError):

@@ -4,6 +4,7 @@ import os
 import secrets
 import threading
 import time
+from datetime import datetime
 from typing import Final
 
 CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -44,3 +45,9 @@ def uuid7() -> str:
 def random_base62(length: int) -> str:
     """*length* characters from a cryptographic source, each of 62 (5.95 bits)."""
     return "".join(secrets.choice(BASE62) for _ in range(length))
+
+
+def ulid_at(moment: datetime) -> str:
+    """The least ULID of *moment*: those made before are less."""
+    value = int(moment.timestamp() * 1000) << 80
+    return "".join(CROCKFORD[value >> shift & 31] for shift in range(125, -1, -5))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, is_dataclass
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Final, cast, get_type_hints
+from typing import Final, cast, get_args, get_type_hints
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import ValidationError
@@ -29,9 +29,10 @@ from pydantic_settings import (
 )
 
 from entrepot.access.settings import Access
-from entrepot.content.settings import Storage
+from entrepot.content.settings import Cache, Storage
 from entrepot.errors import InvalidError
-from entrepot.runtime.quantities import format_bytes, format_duration
+from entrepot.lifecycle.settings import Lifecycle
+from entrepot.runtime.quantities import Bytes, format_bytes, format_duration
 from entrepot.runtime.secret import HIDDEN, Secret
 from entrepot.runtime.settings import Database, Jobs, Telemetry
 from entrepot.scanning.settings import Scanning
@@ -70,8 +71,10 @@ class Settings(BaseSettings):
     server: Server = Server()
     database: Database = Database()
     storage: Storage = Storage()
+    cache: Cache = Cache()
     access: Access = Access()
     scanning: Scanning = Scanning()
+    lifecycle: Lifecycle = Lifecycle()
     jobs: Jobs = Jobs()
     telemetry: Telemetry = Telemetry()
 
@@ -97,6 +100,11 @@ class Settings(BaseSettings):
     def storage_url(self) -> Secret:
         """The blob store in use."""
         return self.storage.url or Secret((self.data / "blobs").as_uri())
+
+    @property
+    def keys(self) -> Path:
+        """The folder of the signing keys."""
+        return Path(self.access.keys) if self.access.keys else self.data / "keys"
 
     @property
     def external_url(self) -> str:
@@ -131,11 +139,12 @@ class Settings(BaseSettings):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One setting: its dotted *name*, its *summary*, and whether its value is *secret*."""
+    """One setting: its dotted *name*, its *summary*, whether its value is *secret*, and whether it is a *size*."""
 
     name: str
     summary: str
     secret: bool
+    size: bool = False
 
     @property
     def variable(self) -> str:
@@ -178,7 +187,8 @@ def _keys(section: type, prefix: str) -> Iterator[Key]:
             yield from _keys(cast("type", hint), f"{prefix}{name}.")
         else:
             summary = [text for text in hint.__metadata__ if isinstance(text, str)][-1]
-            yield Key(prefix + name, summary, hint.__origin__ is Secret)
+            is_size = get_args(Bytes)[1] in hint.__metadata__
+            yield Key(prefix + name, summary, hint.__origin__ is Secret, is_size)
 
 
 KEYS: Final = tuple(
@@ -272,7 +282,7 @@ def describe(loaded: Loaded) -> tuple[Row, ...]:
         value: object = settings
         for part in key.name.split("."):
             value = getattr(value, part)
-        rows.append(Row(key.name, _shown(key.name, value), origins.get(key.name, "default"), key.summary))
+        rows.append(Row(key.name, _shown(key, value), origins.get(key.name, "default"), key.summary))
     return tuple(rows)
 
 
@@ -298,13 +308,13 @@ def export_metrics_folder(settings: Settings) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(settings.metrics)
 
 
-def _shown(name: str, value: object) -> str:
+def _shown(key: Key, value: object) -> str:
     match value:
         case Secret():
             return hide_userinfo(value.reveal()) if value else ""
         case timedelta():
             return format_duration(value)
-        case int() if name.endswith("_bytes"):
+        case int() if key.size:
             return format_bytes(value)
         case _:
             return str(value)

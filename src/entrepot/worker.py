@@ -8,12 +8,11 @@ from typing import Final
 import structlog
 
 from entrepot.audit.ingest import Ingest
-from entrepot.content.writer import BlobWriter
+from entrepot.lifecycle import tasks as lifecycle
 from entrepot.policy import tasks as policy
 from entrepot.registry.expiry import ExpireUploads
-from entrepot.runtime.hot import HotReader
+from entrepot.runtime.jobs.engine import engine_for
 from entrepot.runtime.jobs.model import CONCURRENCY, LAYER
-from entrepot.runtime.jobs.queue import Queue
 from entrepot.runtime.jobs.runner import Runner
 from entrepot.scanning import tasks as scanning
 from entrepot.scanning.layers.pool import LayerPool, PoolLimits
@@ -21,8 +20,9 @@ from entrepot.settings import Settings
 from entrepot.wiring import PREPARED, Foundation, foundation
 
 EXPIRE_EVERY: Final = timedelta(minutes=10)
-UPLOAD_IDLE: Final = timedelta(hours=24)
 PREPARED_SECONDS: Final = 0.05
+PATIENCE: Final = timedelta(seconds=60)
+"""How long one statement of a job may take."""
 
 log = structlog.get_logger("worker")
 
@@ -32,37 +32,56 @@ def main(settings: Settings) -> None:
     asyncio.run(_main(settings))
 
 
+def courier(settings: Settings) -> None:
+    """Runs until SIGTERM or SIGINT, and only takes this machine's spooled pulls to the audit log."""
+    asyncio.run(_courier(settings))
+
+
+async def _courier(settings: Settings) -> None:
+    stop = await _started(settings)
+    base = foundation(settings, PATIENCE)
+    await Ingest(base.work, base.spool).run(stop)
+    await base.database.close()
+
+
 async def _main(settings: Settings) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    while not (settings.run / PREPARED).exists():  # noqa: ASYNC110  another process makes it
-        await asyncio.sleep(PREPARED_SECONDS)
-    base = foundation(settings)
+    stop = await _started(settings)
+    base = foundation(settings, PATIENCE)
     pool = LayerPool(PoolLimits(spares=settings.analysers))
     async with pool:
         runner = _runner(base, pool)
         ingest = Ingest(base.work, base.spool)
-        writer = BlobWriter(base.files, settings.server.limits.blob_bytes)
-        expire = ExpireUploads(base.work, writer, base.clock, UPLOAD_IDLE)
+        expire = ExpireUploads(base.work, base.writer, base.files, base.clock, settings.server.limits.upload_idle)
         log.info("worker.started", analysers=settings.analysers)
         async with asyncio.TaskGroup() as group:
             group.create_task(ingest.run(stop))
             group.create_task(expire.run(stop, EXPIRE_EVERY))
+            group.create_task(lifecycle.schedule(base.work, base.clock, settings.lifecycle).run(stop))
             await runner.run(stop)
     await base.database.close()
 
 
+async def _started(settings: Settings) -> asyncio.Event:
+    """Set when this process is to stop; given once what it needs is prepared, by whichever process does."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    while not (settings.run / PREPARED).exists():  # noqa: ASYNC110
+        await asyncio.sleep(PREPARED_SECONDS)
+    return stop
+
+
 def _runner(base: Foundation, pool: LayerPool) -> Runner:
     tasks = (
-        *scanning.tasks(base.work, base.database, base.files, pool, base.incoming, base.clock),
+        *scanning.tasks(base.work, base.database, base.files, pool, base.clock),
         *policy.tasks(base.work, base.clock),
+        *lifecycle.tasks(base.work, base.files, base.clock, base.settings.lifecycle),
     )
+    jobs = base.settings.jobs
     return Runner(
-        Queue(base.database, base.clock, base.settings.jobs.lease),
-        HotReader(base.database.path),
+        engine_for(base.database, base.clock, jobs.lease, jobs.poll),
         {task.job.NAME: task for task in tasks},
         CONCURRENCY | {LAYER: base.settings.analysers},
-        base.settings.jobs.poll.total_seconds(),
+        jobs.lease,
     )

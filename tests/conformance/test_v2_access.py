@@ -23,6 +23,7 @@ ROUTES = [
     ("PUT", f"blobs/uploads/01M884B74R7KNNBWFE29JRQ6NT?digest={DIGEST}"),
     ("DELETE", "blobs/uploads/01M884B74R7KNNBWFE29JRQ6NT"),
     ("GET", "tags/list"),
+    ("GET", f"referrers/{DIGEST}"),
 ]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conformance.conftest import Robots
 from tests.real.protocol import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Registry, encoded, sha256
-from tests.real.server import Credential
+from tests.real.server import Credential, Server
 
 ACCEPT = {"Accept": f"{DOCKER_MANIFEST}, {OCI_MANIFEST}, {OCI_INDEX}, {DOCKER_LIST}, */*"}
 OCTETS = {"Content-Type": "application/octet-stream"}
@@ -145,6 +145,89 @@ def test_crane_pushes(anonymous: Registry, repository: str, robot: Credential) -
     assert crane.put_manifest(repository, "v1", docker_manifest(layer), DOCKER_MANIFEST).status == 201
     again = crane.ask("HEAD", f"/v2/{repository}/manifests/v1", headers=ACCEPT)
     assert again.header("Docker-Content-Digest") == sha256(docker_manifest(layer))
+
+
+def test_buildkit_exports_its_cache_as_an_index_of_layers(
+    anonymous: Registry, repository: str, robot: Credential
+) -> None:
+    """`--cache-to type=registry`: the index lists layers and the cache's own config, none of which is a manifest."""
+    layers = [b"cache layer" * 1000, b"another" * 1000]
+    config = encoded({"layers": [{"blob": sha256(layer)} for layer in layers], "records": []})
+    buildkit = anonymous.as_(robot).scoped(f"repository:{repository}:pull,push")
+    entries = [
+        {
+            "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+            "digest": sha256(layer),
+            "size": len(layer),
+            "annotations": {"buildkit/createdat": "2030-01-01T00:00:00Z", "containerd.io/uncompressed": sha256(layer)},
+        }
+        for layer in layers
+    ]
+    entries.append(
+        {"mediaType": "application/vnd.buildkit.cacheconfig.v0", "digest": sha256(config), "size": len(config)}
+    )
+    index = encoded({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})
+
+    early = buildkit.put_manifest(repository, "cache", index, OCI_INDEX)
+    for data in (*layers, config):
+        begun = buildkit.ask("POST", f"/v2/{repository}/blobs/uploads/", b"")
+        assert buildkit.ask("PUT", f"{begun.header('Location')}&digest={sha256(data)}", data, OCTETS).status == 201
+    pushed = buildkit.put_manifest(repository, "cache", index, OCI_INDEX)
+
+    assert [error["detail"]["digest"] for error in early.json["errors"]] == [entry["digest"] for entry in entries]
+    assert pushed.status == 201
+    got = buildkit.ask("GET", f"/v2/{repository}/manifests/cache", headers=ACCEPT)
+    assert (got.body, got.header("Content-Type"), got.header("Warning")) == (index, OCI_INDEX, "")
+    assert buildkit.ask("DELETE", f"/v2/{repository}/blobs/{sha256(layers[0])}").status == 401
+
+
+@pytest.mark.parametrize("client", ["docker", "podman", "containerd"])
+def test_clients_without_a_login_pull_what_is_public(
+    shared_server: Server, anonymous: Registry, registry: Registry, project: str, client: str
+) -> None:
+    """docker and podman ask at the root, containerd at the manifest; all fetch a token without a credential then."""
+    repository = f"{project}/web"
+    digest = registry.push_image(repository, "v1")
+    shared_server.api("PATCH", f"/projects/{project}", {"visibility": "public"})
+    first = "/v2/" if client in {"docker", "podman"} else f"/v2/{repository}/manifests/v1?ns={anonymous.host}"
+    challenged = anonymous.ask("GET" if client in {"docker", "podman"} else "HEAD", first, headers=ACCEPT)
+    assert challenged.status == 401
+    assert challenged.header("WWW-Authenticate").startswith(f'Bearer realm="http://{anonymous.host}/v2/auth"')
+
+    puller = anonymous.scoped(f"repository:{repository}:pull")
+
+    head = puller.ask("HEAD", f"/v2/{repository}/manifests/v1", headers=ACCEPT)
+    assert head.header("Docker-Content-Digest") == digest
+    manifest = puller.ask("GET", f"/v2/{repository}/manifests/{digest}", headers=ACCEPT).json
+    for part in (manifest["config"], *manifest["layers"]):
+        assert len(puller.ask("GET", f"/v2/{repository}/blobs/{part['digest']}").body) == part["size"]
+
+
+def test_oras_and_cosign_attach_and_discover(anonymous: Registry, repository: str, robot: Credential) -> None:
+    """They trust `OCI-Subject`, then ask the referrers API; without a 404 there they keep no fallback tag."""
+    oras = anonymous.as_(robot).scoped(f"repository:{repository}:pull,push")
+    image = oras.push_image(repository, "v1")
+    oras.push_blob(repository, b"{}")
+    attached = encoded(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "artifactType": "application/vnd.example.signature.v1+json",
+            "config": {"mediaType": "application/vnd.oci.empty.v1+json", "size": 2, "digest": sha256(b"{}")},
+            "layers": [{"mediaType": "application/vnd.oci.empty.v1+json", "size": 2, "digest": sha256(b"{}")}],
+            "subject": {"mediaType": OCI_MANIFEST, "size": 2, "digest": image},
+        }
+    )
+
+    probed = oras.ask("GET", f"/v2/{repository}/referrers/sha256:{'0' * 64}")
+    pushed = oras.put_manifest(repository, sha256(attached), attached)
+    query = urlencode({"artifactType": "application/vnd.example.signature.v1+json"})
+    found = oras.ask("GET", f"/v2/{repository}/referrers/{image}?{query}")
+
+    assert (probed.status, probed.header("Content-Type")) == (200, OCI_INDEX)
+    assert (pushed.status, pushed.header("OCI-Subject")) == (201, image)
+    assert [entry["digest"] for entry in found.json["manifests"]] == [sha256(attached)]
+    assert found.header("OCI-Filters-Applied") == "artifactType"
 
 
 def test_oras_pushes_an_artifact(anonymous: Registry, repository: str, robot: Credential) -> None:

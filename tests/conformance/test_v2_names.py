@@ -13,7 +13,8 @@ ODD = [
     "manifests/manifests/manifests",
     "blobs/blobs",
     "x/blobs/uploads/y",
-    "v2/_catalog".replace("_", ""),
+    "v2/catalog",
+    "referrers",
     "a__b/c.d/e---f/0",
     "referrers/auth",
 ]
@@ -56,6 +57,7 @@ def test_an_odd_name_works_on_every_endpoint(registry: Registry, project: str, o
     assert registry.ask("GET", f"/v2/{repository}/manifests/{digest}").status == 200
     assert registry.ask("GET", f"/v2/{repository}/blobs/{sha256(b'odd')}").body == b"odd"
     assert registry.ask("GET", f"/v2/{repository}/tags/list").json == {"name": repository, "tags": ["list"]}
+    assert registry.ask("GET", f"/v2/{repository}/referrers/{digest}").json["manifests"] == []
     location = registry.ask("PATCH", registry.begin(repository), b"x").header("Location")
     assert location.startswith(f"/v2/{repository}/blobs/uploads/")
     assert registry.ask("GET", location).status == 204
@@ -84,6 +86,7 @@ def test_a_name_of_255_characters_works_and_one_more_is_refused(registry: Regist
         ("GET", f"blobs/{sha256(b'')}"),
         ("POST", "blobs/uploads/"),
         ("GET", "tags/list"),
+        ("GET", f"referrers/{sha256(b'')}"),
     ],
 )
 def test_an_illegal_name_is_refused(registry: Registry, project: str, name: str, method: str, rest: str) -> None:
@@ -99,7 +102,7 @@ def test_a_path_around_the_project_is_no_way_in(registry: Registry, name: str) -
     assert answer.refusal in {(400, "NAME_INVALID"), (404, "NAME_UNKNOWN")}
 
 
-@pytest.mark.parametrize("path", ["_catalogs", "x", "x/y/z", "manifests/v1", "tags/list", "blobs/uploads/", "%00"])
+@pytest.mark.parametrize("path", ["_catalogs", "_catalog/x", "x", "x/y/z", "manifests/v1", "tags/list", "referrers/x", "%00"])
 def test_a_path_that_means_nothing_is_404_for_who_is_known(registry: Registry, anonymous: Registry, path: str) -> None:
     assert registry.ask("GET", f"/v2/{path}").refusal == (404, "NAME_UNKNOWN")
     assert anonymous.ask("GET", f"/v2/{path}").refusal == (401, "UNAUTHORIZED")

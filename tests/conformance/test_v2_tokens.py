@@ -112,16 +112,16 @@ def test_scopes_may_be_repeated_or_joined(anonymous: Registry, project: str, rob
     joined = anonymous.as_(robot).token(f"{texts[0]} {texts[1]}", texts[2])
 
     for answer in (repeated, joined):
-        assert [entry["name"] for entry in claims_of(answer.json["token"])["access"]] == names
+        assert claims_of(answer.json["token"])["access"] == {"pull": names}
 
 
 def test_a_scope_that_names_no_repository_of_the_registry_s_kind_is_passed_over(
     anonymous: Registry, robot: Credential
 ) -> None:
-    answer = anonymous.as_(robot).token("registry:catalog:*", "")
+    answer = anonymous.as_(robot).token("registry:other:*", "plugin:x:y", "")
 
     assert answer.status == 200
-    assert claims_of(answer.json["token"])["access"] == []
+    assert claims_of(answer.json["token"])["access"] == {}
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,44 @@ def test_a_scope_that_can_t_be_read_is_400(anonymous: Registry, robot: Credentia
 def test_more_than_50_scopes_are_400(anonymous: Registry, project: str, robot: Credential) -> None:
     scopes = [f"repository:{project}/r{n}:pull" for n in range(51)]
 
-    assert anonymous.as_(robot).token(*scopes[:50]).status == 200
+    taken = anonymous.as_(robot).token(*scopes[:50])
+
+    assert taken.status == 200
+    assert len(taken.body) < 8192
+    assert claims_of(taken.json["token"])["access"]["pull"] == [f"{project}/r{n}" for n in range(50)]
     assert anonymous.as_(robot).token(*scopes).status == 400
+
+
+@pytest.mark.parametrize("actions", ["pull", "pull,push,delete"])
+def test_an_answer_never_grows_beyond_8_kib_and_says_what_to_do(
+    anonymous: Registry, project: str, robot: Credential, actions: str
+) -> None:
+    """A token travels in a header, which proxies bound. It is refused as a whole: cut, clients would ask for ever."""
+    scopes = [f"repository:{project}/{'r' * 60}/{n:040}:{actions}" for n in range(50)]
+
+    taken, refused = anonymous.as_(robot).token(*scopes[:12]), anonymous.as_(robot).token(*scopes)
+
+    assert taken.status == 200
+    assert len(taken.body) < 8192
+    assert refused.refusal == (400, "UNSUPPORTED")
+    assert "ask for fewer" in refused.message
+
+
+def test_what_was_refused_is_in_the_token_without_the_words(
+    anonymous: Registry, project: str, robots: Robots
+) -> None:
+    viewer = anonymous.as_(robots.viewer)
+    scopes = [f"repository:{project}/a:pull,push", f"repository:{project}x/b:pull,push", "repository:other/c:pull"]
+
+    claims = claims_of(viewer.token(*scopes).json["token"])
+
+    assert claims["access"] == {"pull": [f"{project}/a"]}
+    assert claims["ent_denied"] == {
+        "roles:viewer push": [f"{project}/a"],
+        "hidden pull,push": [f"{project}x/b"],
+        "hidden pull": ["other/c"],
+    }
+    assert claims["ent_catalog"] is False
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
@@ -381,6 +417,9 @@ ATTACKS: dict[str, Attack] = {
     ),
     "a signature too many": lambda key, claims: signed(key, HEADER, claims) + ".AAAA",
     "a padded signature": lambda key, claims: signed(key, HEADER, claims) + "==",
+    "access of another form": changed(access=[{"type": "repository", "name": "a/b", "actions": ["pull"]}]),
+    "denied of another form": changed(ent_denied=[]),
+    "no access": without("access"),
     "not a token": lambda *_: "not-a-token-at-all",
     "dots": lambda *_: "..",
     "16 KiB and more": lambda key, claims: signed(key, HEADER, {**claims, "pad": "x" * 16_000}),
@@ -408,7 +447,8 @@ def test_the_attacks_differ_from_a_good_token_in_one_thing(
 
     assert good.ask("GET", f"/v2/{repository}/manifests/v1").status == 200
     assert set(claims) == {
-        "iss", "aud", "sub", "exp", "nbf", "iat", "jti", "access", "ent_denied", "ent_kind", "ent_account", "ent_cred"
+        "iss", "aud", "sub", "exp", "nbf", "iat", "jti", "access",
+        "ent_denied", "ent_public", "ent_catalog", "ent_kind", "ent_account", "ent_cred",
     }  # fmt: skip
 
 

@@ -48,7 +48,8 @@ def shape(engine: Engine) -> dict[str, list[str]]:
     """Of each table and index its definition, as sorted lines: the order of columns and constraints has no meaning."""
     with engine.connect() as connection:
         rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").all()
-    return {name: sorted(line.strip(" ,\t") for line in sql.splitlines()) for name, sql in rows if name != BOOKKEEPING}
+    lines = {name: [line.strip(" ,\t") for line in sql.replace('"', "").replace("('')", "''").splitlines()] for name, sql in rows}
+    return {name: sorted(each) for name, each in lines.items() if name != BOOKKEEPING}
 
 
 def leading_columns(table: Table) -> list[tuple[str, ...]]:
@@ -81,7 +82,7 @@ def test_the_newest_revision_is_the_head_of_the_script() -> None:
 
 
 def test_a_fresh_database_gets_the_newest_revision(path: Path, migrated: Engine) -> None:
-    assert (current(migrated), revision_of(path)) == (NEWEST, NEWEST)
+    assert (current(migrated), revision_of(f"sqlite:///{path}")) == (NEWEST, NEWEST)
 
 
 def test_a_second_migration_changes_nothing_and_needs_no_backup(path: Path) -> None:
@@ -110,7 +111,7 @@ def test_a_file_that_is_not_there_or_empty_has_no_revision(tmp_path: Path) -> No
     empty = tmp_path / "empty.db"
     sqlite3.connect(empty).close()
 
-    assert (revision_of(tmp_path / "none.db"), revision_of(empty)) == (None, None)
+    assert (revision_of(f"sqlite:///{tmp_path}/none.db"), revision_of(f"sqlite:///{empty}")) == (None, None)
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMA.tables))

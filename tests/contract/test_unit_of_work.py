@@ -277,7 +277,7 @@ async def test_who_leaves_twice_during_the_commit_finds_all_of_it_or_nothing(dat
 
 async def test_a_database_that_stays_locked_is_unavailable(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_module, "PRAGMAS", (*database_module.PRAGMAS, "PRAGMA busy_timeout = 20"))
-    impatient = open_database(f"sqlite:///{database.path}")
+    impatient = open_database(database.url)
     async with database.writing() as connection:
         with pytest.raises(DatabaseUnavailableError):
             await change(work_on(impatient), "red")
@@ -293,7 +293,7 @@ import asyncio, os, sys
 from entrepot.runtime.database import open_database
 from tests.contract.test_unit_of_work import ALICE, paint, work_on
 
-database, when = open_database("sqlite:///" + sys.argv[1]), sys.argv[2]
+database, when = open_database(sys.argv[1]), sys.argv[2]
 
 async def crash(unit, event):
     if when == "listener":
@@ -314,7 +314,7 @@ asyncio.run(main())
 async def test_a_crash_leaves_nothing_before_the_commit_and_everything_after_it(
     database: Database, when: str, expected: tuple[int, int, int]
 ) -> None:
-    command = [sys.executable, "-c", textwrap.dedent(CRASH), str(database.path), when]
+    command = [sys.executable, "-c", textwrap.dedent(CRASH), database.url, when]
     root = Path(__file__).parents[2]
     ended = await asyncio.to_thread(subprocess.run, command, cwd=root, capture_output=True, check=False)
 

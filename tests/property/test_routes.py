@@ -31,6 +31,11 @@ def test_a_blob_routes_to_its_name(name: str) -> None:
     assert route(f"{name}/blobs/{DIGEST}") == Route("blobs", name, DIGEST)
 
 
+@given(NAMES)
+def test_a_list_of_referrers_routes_to_its_name(name: str) -> None:
+    assert route(f"{name}/referrers/{DIGEST}") == Route("referrers", name, DIGEST)
+
+
 @given(NAMES, ULIDS)
 def test_an_upload_routes_to_its_name(name: str, id_: str) -> None:
     assert route(f"{name}/blobs/uploads/") == Route("uploads", name, "")
@@ -52,6 +57,7 @@ def test_a_path_means_one_thing_or_nothing(path: str) -> None:
             "manifests": f"/manifests/{found.reference}",
             "blobs": f"/blobs/{found.reference}",
             "tags": "/tags/list",
+            "referrers": f"/referrers/{found.reference}",
             "uploads": f"/blobs/uploads/{found.reference}",
         }[found.operation]
         assert path in {f"{found.name}{middle}", f"{found.name}{middle}".rstrip("/")}

@@ -1,4 +1,4 @@
-"""skopeo and podman, as their users run them, but with state of their own.
+"""skopeo, podman and buildah, as their users run them, but with state of their own.
 
 They never see the user's images, credentials, mirrors or trust policy: home, temporary and run-time folder, storage
 and authentication file lie in the test's folder. As root both also keep a cache of blob locations under a fixed
@@ -101,6 +101,20 @@ class Podman(Client):
         return self.run("image", "inspect", "--format", "{{.Digest}}", reference).stdout.strip()
 
 
+@dataclass(frozen=True, slots=True)
+class Buildah(Client):
+    """buildah, over plain HTTP, storage driver vfs, builds without containers of the kernel's."""
+
+    def build(self, context: Path, reference: str, *options: str) -> subprocess.CompletedProcess[str]:
+        """Build the Containerfile in the folder *context* as the image *reference*, in the OCI format."""
+        plain = ("--tls-verify=false", "--isolation", "chroot")
+        return self.run("build", *plain, *options, "--tag", reference, str(context))
+
+    def push(self, image: str, reference: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Push *image* of this client's own storage as *reference*."""
+        return self.run("push", "--tls-verify=false", *options, image, f"docker://{reference}", check=check)
+
+
 @pytest.fixture
 def skopeo(tmp_path: Path) -> Skopeo:
     """skopeo without a credential: see `Client.signed_in`."""
@@ -130,6 +144,23 @@ def podman() -> Iterator[Podman]:
         # Layers of a rootless podman belong to subordinate ids, and a process holds its user namespace: both are
         # podman's own to remove.
         client.run("system", "reset", "--force", check=False)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def buildah() -> Iterator[Buildah]:
+    """buildah with empty storage and without a credential: see `Client.signed_in`."""
+    home = _home(Path(tempfile.mkdtemp(prefix="buildah-")))
+    options = {"root": home / "root", "runroot": home / "runroot", "storage-driver": "vfs"}
+    command = (require_program("buildah"), *(f"--{name}={value}" for name, value in options.items()))
+    client = Buildah(command, home, home / "auth.json")
+    try:
+        if (trial := client.run("info", check=False)).returncode != 0:
+            missing(f"buildah does not run here: {trial.stderr.strip()[-300:]}")
+        yield client
+    finally:
+        client.run("rm", "--all", check=False)
+        client.run("rmi", "--all", "--force", check=False)  # layers of a rootless buildah belong to subordinate ids
         shutil.rmtree(home, ignore_errors=True)
 
 

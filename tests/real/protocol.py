@@ -98,10 +98,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """A client of the registry at *host* that sends *authorization*, empty for none, with each request."""
+    """A client of the registry at *host* that sends *authorization*, empty for none, with each request.
+
+    direct: no proxy answers in the registry's place, so every answer must keep the rules.
+    """
 
     host: str
     authorization: str = ""
+    direct: bool = True
 
     def as_(self, credential: Credential) -> "Registry":
         """The same registry with *credential* as Basic."""
@@ -132,7 +136,7 @@ class Registry:
             answer = Answer(response.status, response.headers, response.read())
         finally:
             connection.close()
-        if path.startswith("/v2/"):
+        if path.startswith("/v2/") and self.direct:
             _keeps_the_rules(method, answer, self.authorization)
         return answer
 

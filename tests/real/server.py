@@ -250,7 +250,7 @@ def new_server(folder: Path, *flags: str, **environment: str) -> Server:
     """
     folder.mkdir(parents=True, exist_ok=True)
     at_once = {"ENTREPOT_SERVER__DRAIN": "0s"}
-    return Server(folder / "data", folder / "server.log", _free_port(), flags, at_once | environment)
+    return Server(folder / "data", folder / "server.log", free_port(), flags, at_once | environment)
 
 
 @pytest.fixture
@@ -285,7 +285,8 @@ def _plain_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("ENTREPOT_")}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

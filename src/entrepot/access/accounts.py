@@ -18,7 +18,7 @@ from entrepot.clock import Clock
 from entrepot.errors import InvalidError
 from entrepot.ids import random_base62
 from entrepot.runtime.events.model import SYSTEM, Event
-from entrepot.runtime.unit_of_work import Work
+from entrepot.runtime.unit_of_work import Unit, Work
 
 ADMIN: Final = "admin"
 ROBOT_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?\Z")
@@ -85,7 +85,7 @@ class CreateRobot:
         async with self.work(project.principal.actor) as unit:
             account_id = await store.add_account(unit, "robot", login, project.resource.id, None, now)
             if account_id is None:
-                raise AccountExistsError(f"robot {login} is there already")
+                account_id = await _deleted_robot(unit, login, project.resource.id)
             await store.add_grant(unit, account_id, role, project.resource.id)
             hmac = stored_form(self.hmac_key, text)
             secret_id = await store.add_secret(unit, account_id, "first", hmac, now, expires_at)
@@ -148,6 +148,14 @@ async def ensure_admin(work: Work, clock: Clock, password_file: Path) -> bool:
             await store.add_grant(unit, account_id, Role.ADMIN, None)
             unit.emit(AccountCreated(account=ADMIN, role=Role.ADMIN.value))
     return True
+
+
+async def _deleted_robot(unit: Unit, login: str, project_id: int) -> int:
+    """The account of a deleted robot, whose name may be used again. Raises AccountExistsError: it is not deleted."""
+    account_id = await store.robot_of(unit, login, project_id)
+    if account_id is None or await store.live_secrets(unit, account_id):
+        raise AccountExistsError(f"robot {login} is there already")
+    return account_id
 
 
 def _expiry(clock: Clock, days: int) -> datetime:

@@ -4,15 +4,18 @@ Invariant: rights only add up; there is no deny. A registry token can narrow wha
 because its actions were cut to the roles when it was issued. Pure: no I/O, no clock.
 """
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from entrepot.access.errors import InsufficientScopeError, PermissionDeniedError, ProjectHiddenError
-from entrepot.access.model import ACTIONS, ROLES, Permission, Principal, Project, Repository, Site
+from entrepot.access.model import ACTIONS, ANONYMOUS, PUBLIC, ROLES, Permission, Principal, Project, Repository, Site
 from entrepot.access.scoped import Scoped
+from entrepot.access.scopes import CATALOG
 
 T = TypeVar("T", Site, Project, Repository)
 
-HIDDEN = "no such repository, or not visible to you"
+HIDDEN: Final = "no such repository, or not visible to you"
+NO_PROJECT: Final = "project"
+LOG_IN: Final = "not public, or not there: log in first (docker login, or entrepot login)"
 
 
 def authorize(principal: Principal, permission: Permission, resource: T) -> Scoped[T]:
@@ -26,13 +29,9 @@ def authorize(principal: Principal, permission: Permission, resource: T) -> Scop
         return Scoped(resource, principal, permission)
     if may(principal, permission, resource):
         return Scoped(resource, principal, permission)
-    roles = _roles(principal, resource)
-    if not roles:
-        if isinstance(resource, Project):
-            raise ProjectHiddenError
-        if isinstance(resource, Repository):
-            raise PermissionDeniedError(HIDDEN, permission)
-    raise PermissionDeniedError(lacks(principal, permission, resource), permission)
+    if isinstance(resource, Project) and not _roles(principal, resource):
+        raise ProjectHiddenError
+    raise PermissionDeniedError(refusal(principal, permission, resource, refusal_code(principal, resource)), permission)
 
 
 def made(repository: Scoped[Repository], id_: int) -> Scoped[Repository]:
@@ -42,6 +41,11 @@ def made(repository: Scoped[Repository], id_: int) -> Scoped[Repository]:
 
 
 def may(principal: Principal, permission: Permission, resource: Site | Project | Repository) -> bool:
+    """Whether the roles of *principal* allow *permission* on *resource*, or it is public and everybody's."""
+    return by_role(principal, permission, resource) or (permission in PUBLIC and _is_public(resource))
+
+
+def by_role(principal: Principal, permission: Permission, resource: Site | Project | Repository) -> bool:
     """Whether the roles of *principal* allow *permission* on *resource*."""
     project_id = _project_id(resource)
     return any(
@@ -62,12 +66,43 @@ def visible_projects(principal: Principal) -> frozenset[int] | None:
     return frozenset(grant.project_id for grant in principal.grants if grant.project_id is not None)
 
 
-def lacks(principal: Principal, permission: Permission, resource: Site | Project | Repository) -> str:
-    """One line: who lacks what, where, what he has, and who can give it."""
+def check_catalog(principal: Principal) -> None:
+    """Refuses who may not list repositories at all: everybody who is logged in may see his own.
+
+    Raises InsufficientScopeError for a registry token that never asked, PermissionDeniedError.
+    """
+    if principal.actor.kind == ANONYMOUS:
+        raise PermissionDeniedError(LOG_IN, Permission.REPO_READ)
+    if principal.access is not None and not principal.catalog:
+        raise InsufficientScopeError(CATALOG)
+
+
+def refusal_code(principal: Principal, resource: Site | Project | Repository) -> str:
+    """Why *principal* may not do something on *resource*, short enough for a token: `refusal` has the words.
+
+    `anonymous`; `hidden`: he has no role there, and it is not public; `roles:<those he has, joined by commas>`.
+    """
+    if principal.actor.kind == ANONYMOUS:
+        return ANONYMOUS
     roles = _roles(principal, resource)
-    who = f'{principal.actor.kind} "{principal.actor.name}"'
-    has = f"has {', '.join(roles)}" if roles else "has no role here"
+    if not roles and isinstance(resource, Repository) and not _is_public(resource):
+        return "hidden"
+    return f"roles:{','.join(roles)}"
+
+
+def refusal(principal: Principal, permission: Permission, resource: Site | Project | Repository, code: str) -> str:
+    """One line for *code*: who lacks what, where, what he has, and who can give it. Absent and private read alike."""
+    if code == ANONYMOUS:
+        return LOG_IN
+    if code == "hidden":
+        return HIDDEN
     where = "this site" if isinstance(resource, Site) else resource.name
+    if code == NO_PROJECT:
+        project = where.partition("/")[0]
+        return f"no project {project}: entrepot project create {project}"
+    roles = code.removeprefix("roles:").replace(",", ", ")
+    has = f"has {roles}" if roles else "has no role here"
+    who = f'{principal.actor.kind} "{principal.actor.name}"'
     return f"{who} lacks {permission} on {where} ({has}); granted by an admin of this registry"
 
 
@@ -82,15 +117,24 @@ def _project_id(resource: Site | Project | Repository) -> int | None:
     return resource.id if isinstance(resource, Project) else None
 
 
+def _is_public(resource: Site | Project | Repository) -> bool:
+    project = resource.project if isinstance(resource, Repository) else resource
+    return isinstance(project, Project) and project.public
+
+
 def _check_token(principal: Principal, permission: Permission, resource: Site | Project | Repository) -> None:
     action = ACTIONS.get(permission)
-    name = resource.name if isinstance(resource, Repository) else ""
-    if action is None or not name:
+    if action is None or not isinstance(resource, Repository):
         raise PermissionDeniedError("a registry token opens /v2 only", permission)
-    if action in (principal.access or {}).get(name, ()):
+    allowed = (principal.access or {}).get(resource.name, ())
+    # A project may have ceased to be public since the token was made.
+    stands = resource.name not in principal.public or resource.project.public
+    if action in allowed and stands:
         return
-    reason = principal.denied.get(f"{name}:{action}")
-    if reason is not None:
-        raise PermissionDeniedError(reason, permission)
-    asked = sorted({action, *(principal.access or {}).get(name, ())}, key=["pull", "push", "delete"].index)
-    raise InsufficientScopeError(f"repository:{name}:{','.join(asked)}")
+    code = principal.denied.get((resource.name, action))
+    if code is None and not stands:
+        code = refusal_code(principal, resource)
+    if code is not None:
+        raise PermissionDeniedError(refusal(principal, permission, resource, code), permission)
+    asked = sorted({action, *allowed}, key=["pull", "push", "delete"].index)
+    raise InsufficientScopeError(f"repository:{resource.name}:{','.join(asked)}")

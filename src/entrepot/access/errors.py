@@ -1,5 +1,7 @@
 """What can go wrong with identities and rights."""
 
+from math import ceil
+
 from entrepot.errors import ConflictError, DeniedError, InvalidError, LimitError, NotFoundError, UnauthenticatedError
 
 
@@ -39,6 +41,10 @@ class AccountExistsError(ConflictError):
     """An account of that name is there already."""
 
 
+class CredentialUnknownError(NotFoundError):
+    """No such robot or personal token, or it is deleted already."""
+
+
 class AccountNameInvalidError(InvalidError):
     """A name no robot can have."""
 
@@ -51,6 +57,15 @@ class LoginBusyError(LimitError):
     """More passwords to check than can wait."""
 
     retry_after_seconds = 2
+
+
+class LoginDelayedError(LimitError):
+    """Wrong passwords were tried for this account, from this network, and the wait after them is not over."""
+
+    def __init__(self, seconds: float) -> None:
+        whole = ceil(seconds)
+        super().__init__(f"wrong passwords were tried for this account from your network: try again in {whole} s")
+        self.retry_after_seconds = whole
 
 
 class ProjectHiddenError(NotFoundError):

@@ -13,11 +13,12 @@ PASSWORD: Final = "password:"  # noqa: S105  how the id of a credential begins t
 
 @dataclass(frozen=True, slots=True)
 class AccessStatements:
-    """SQL: secret by hmac, password by name, grants by account."""
+    """SQL: secret by hmac, password by name, grants by account, secrets revoked since."""
 
     secret: Statement
     password: Statement
     grants: Statement
+    revoked: Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +40,24 @@ class AccessReads:
     hot: HotReader
     statements: AccessStatements
 
-    def holder_of_secret(self, hmac: str) -> Holder | None:
+    async def holder_of_secret(self, hmac: str) -> Holder | None:
         """The account whose secret has the stored form *hmac*."""
-        row = self.hot.one(self.statements.secret, {"hmac": hmac})
+        row = await self.hot.one(self.statements.secret, {"hmac": hmac})
         if row is None:
             return None
         return Holder(row[0], row[1], row[2], row[3], datetime.fromtimestamp(row[4] / 1e6, UTC))
 
-    def holder_of_name(self, name: str) -> Holder | None:
+    async def holder_of_name(self, name: str) -> Holder | None:
         """The account called *name*, with the hash of its password (empty if it has none)."""
-        row = self.hot.one(self.statements.password, {"name": name})
+        row = await self.hot.one(self.statements.password, {"name": name})
         return None if row is None else Holder(row[0], row[1], row[2], f"{PASSWORD}{row[0]}", None, row[3] or "")
 
-    def grants(self, account_id: int) -> tuple[Grant, ...]:
+    async def grants(self, account_id: int) -> tuple[Grant, ...]:
         """The roles given to the account."""
-        rows = self.hot.all(self.statements.grants, {"account": account_id})
+        rows = await self.hot.all(self.statements.grants, {"account": account_id})
         return tuple(Grant(Role(role), project_id) for role, project_id in rows)
+
+    async def revoked(self, since: datetime) -> frozenset[str]:
+        """The ids of the secrets that were revoked after *since*."""
+        rows = await self.hot.all(self.statements.revoked, {"since": int(since.timestamp() * 1e6)})
+        return frozenset(row[0] for row in rows)

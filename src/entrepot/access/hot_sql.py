@@ -5,22 +5,27 @@ from sqlalchemy import bindparam, select
 from entrepot.access.hot import AccessStatements
 from entrepot.access.tables import account, role_grant, secret
 from entrepot.runtime.compiled import compiled
+from entrepot.runtime.database_url import Kind
 
 
-def access_statements() -> AccessStatements:
-    """The statements of `access/hot.py`."""
+def access_statements(kind: Kind) -> AccessStatements:
+    """The statements of `access/hot.py`, for the database of *kind*."""
     return AccessStatements(
         secret=compiled(
             select(account.c.id, account.c.name, account.c.kind, secret.c.id, secret.c.expires_at)
             .select_from(secret.join(account, account.c.id == secret.c.account_id))
-            .where(secret.c.hmac == bindparam("hmac"))
+            .where(secret.c.hmac == bindparam("hmac"), secret.c.revoked_at.is_(None)),
+            kind,
         ),
         password=compiled(
             select(account.c.id, account.c.name, account.c.kind, account.c.password_hash).where(
                 account.c.name == bindparam("name")
-            )
+            ),
+            kind,
         ),
         grants=compiled(
-            select(role_grant.c.role, role_grant.c.project_id).where(role_grant.c.account_id == bindparam("account"))
+            select(role_grant.c.role, role_grant.c.project_id).where(role_grant.c.account_id == bindparam("account")),
+            kind,
         ),
+        revoked=compiled(select(secret.c.id).where(secret.c.revoked_at > bindparam("since")), kind),
     )

@@ -35,6 +35,7 @@ class Keys:
 def make_keys(folder: Path) -> None:
     """Creates the keys that are not there yet, readable by their owner only."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _sync_folder(folder.parent)
     pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     for name, content in ((TOKEN_KEY, pem), (HMAC_KEY, secrets.token_bytes(MIN_HMAC_BYTES))):
         if not (folder / name).exists():
@@ -55,16 +56,30 @@ def load_keys(folder: Path) -> Keys:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """The file *path* with *content*, synced, for its owner's eyes only (0600), replaced as a whole."""
+    """The file *path* with *content*, synced, its name too, for its owner's eyes only (0600), replaced as a whole.
+
+    Secrets in the database are worth nothing without the key they were hashed with, so it must not be lost after them.
+    """
     temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, content)
+        left = memoryview(content)
+        while left:
+            left = left[os.write(descriptor, left) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
     temporary.rename(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _read_private(path: Path) -> bytes:

@@ -23,6 +23,7 @@ class Permission(StrEnum):
     SCAN_CONFIGURE = "scan.configure"
     POLICY_ACTIVATE = "policy.activate"
     PROJECT_CREATE = "project.create"
+    PROJECT_EDIT = "project.edit"
     ROBOT_WRITE = "robot.write"
     AUDIT_READ = "audit.read"
     SYSTEM_READ = "system.read"
@@ -43,6 +44,10 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.VIEWER: _VIEWER,
 }
 ROBOT_ROLES: Final = (Role.DEVELOPER, Role.VIEWER)
+ANONYMOUS: Final = "anonymous"
+"""The kind of an actor who has not logged in."""
+PUBLIC: Final = frozenset({Permission.REPO_PULL})
+"""What everybody may do in a public project, logged in or not: pull, and list what can be pulled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,11 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project, as something to have rights on."""
+    """A project, as something to have rights on. public: whether everybody may pull from it."""
 
     id: int
     name: str
+    public: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +84,16 @@ class Repository:
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who asks now. *access*: repository -> actions, when a registry token narrows what the roles would allow;
-    *denied*: repository -> why an action it asked for was not put into the token.
+    *public*: those of them that are in it because their project was public; *catalog*: whether the token covers the
+    list of repositories; *denied*: (repository, action) -> code of why an action it asked for is not in it.
     """
 
     actor: Actor
     grants: tuple[Grant, ...] = ()
     access: Mapping[str, frozenset[str]] | None = None
-    denied: Mapping[str, str] = field(default_factory=dict)
+    public: frozenset[str] = frozenset()
+    catalog: bool = False
+    denied: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 # What a registry token calls the permissions. Spec: distribution/distribution docs, token scope.

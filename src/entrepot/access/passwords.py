@@ -36,14 +36,17 @@ class Passwords:
     _remembered: OrderedDict[str, float] = field(default_factory=OrderedDict)
     _dummy: str = ""
 
+    def remembers(self, stored: str, password: str) -> bool:
+        """Whether *password* was good for the hash *stored* within the last minute."""
+        return bool(stored) and self._remembered.get(self._memory(stored, password), 0.0) > monotonic()
+
     async def check(self, stored: str, password: str) -> tuple[bool, bool]:
         """Whether *password* has the hash *stored*, and whether that was remembered rather than computed.
 
         Without a hash the same work is done on a dummy, so an unknown name costs the same time.
         Raises LoginBusyError when 64 already wait.
         """
-        memory = hmac.new(self.key, f"{stored}\0{password}".encode(), hashlib.sha256).hexdigest()
-        if stored and self._remembered.get(memory, 0.0) > monotonic():
+        if self.remembers(stored, password):
             return True, True
         if self._waiting >= QUEUE:
             raise LoginBusyError("too many logins at once; try again in a moment")
@@ -54,10 +57,13 @@ class Passwords:
         finally:
             self._waiting -= 1
         if good:
-            self._remembered[memory] = monotonic() + REMEMBERED_SECONDS
+            self._remembered[self._memory(stored, password)] = monotonic() + REMEMBERED_SECONDS
             while len(self._remembered) > REMEMBERED:
                 self._remembered.popitem(last=False)
         return good, False
+
+    def _memory(self, stored: str, password: str) -> str:
+        return hmac.new(self.key, f"{stored}\0{password}".encode(), hashlib.sha256).hexdigest()
 
     def _verify(self, stored: str, password: str) -> bool:
         if not stored:

@@ -17,6 +17,6 @@ class SignInLog(Protocol):
 class Projects(Protocol):
     """Knows projects by name."""
 
-    def project(self, name: str) -> Project | None:
+    async def project(self, name: str) -> Project | None:
         """The project called *name*; None if there is none."""
         ...

@@ -13,6 +13,9 @@ MAX_LENGTH: Final = 512
 KNOWN: Final = ("pull", "push", "delete")
 
 
+CATALOG: Final = "registry:catalog:*"
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Actions asked for on one repository, in the order of KNOWN; `*` asks for all."""
@@ -21,8 +24,16 @@ class Scope:
     actions: tuple[str, ...]
 
 
-def parse_scopes(values: Iterable[str]) -> tuple[Scope, ...]:
-    """The repository scopes in *values*, each of which may hold several, joined by spaces; other kinds are ignored.
+@dataclass(frozen=True, slots=True)
+class Scopes:
+    """What a token is asked for: repositories, each once, and whether the list of repositories too."""
+
+    repositories: tuple[Scope, ...] = ()
+    catalog: bool = False
+
+
+def parse_scopes(values: Iterable[str]) -> Scopes:
+    """The scopes in *values*, each of which may hold several, joined by spaces; those of unknown kinds are ignored.
 
     Raises ScopeInvalidError: more than 50, or one that can't be read.
     """
@@ -43,4 +54,5 @@ def parse_scopes(values: Iterable[str]) -> tuple[Scope, ...]:
             raise ScopeInvalidError("a scope names no valid repository", "scope") from None
         wanted = KNOWN if "*" in actions.split(",") else actions.split(",")
         merged.setdefault(name, set()).update(wanted)
-    return tuple(Scope(name, tuple(a for a in KNOWN if a in wanted)) for name, wanted in merged.items())
+    scopes = tuple(Scope(name, tuple(a for a in KNOWN if a in wanted)) for name, wanted in merged.items())
+    return Scopes(scopes, CATALOG in texts)

@@ -29,6 +29,7 @@ secret: Final = Table(
     Column("hmac", String(64), nullable=False, unique=True),
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
     Index("ix_secret_account_id", "account_id"),
 )
 

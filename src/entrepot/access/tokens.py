@@ -6,6 +6,7 @@ about 250 us, a remembered one 1 us. Specs: RFC 7519, RFC 8725; distribution's t
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -27,24 +28,32 @@ HEADER: Final = frozenset({"alg", "typ", "kid"})
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token of ours says: who, with which credential, what he may do where, and until when (Unix seconds)."""
+    """What a token of ours says: who, with which credential, what he may do where, and until when (Unix seconds).
+
+    access, public, catalog, denied: as in `Principal`. account_id: None of who is not logged in.
+    """
 
     name: str
     kind: str
-    account_id: int
+    account_id: int | None
     credential: str
     access: dict[str, frozenset[str]]
-    denied: dict[str, str]
+    public: frozenset[str]
+    catalog: bool
+    denied: dict[tuple[str, str], str]
     expires_at: int
 
 
 @dataclass(slots=True)
 class Tokens:
-    """Signs and verifies. *service*: the audience, this registry's name."""
+    """Signs and verifies. *service*: the audience, this registry's name; *revoked*: ids of credentials that ended
+    before their time, with which a token made by them ends too.
+    """
 
     keys: Keys
     service: str
     clock: Clock
+    revoked: Container[str]
     _known: OrderedDict[bytes, Claims] = field(default_factory=OrderedDict)
 
     def sign(self, claims: dict[str, Any]) -> str:
@@ -64,7 +73,7 @@ class Tokens:
             seen.user_agent,
             seen.request_id,
         )
-        return Principal(actor, (), claims.access, claims.denied)
+        return Principal(actor, (), claims.access, claims.public, claims.catalog, claims.denied)
 
     def _claims(self, token: str) -> Claims:
         if len(token) > MAX_TOKEN:
@@ -79,6 +88,8 @@ class Tokens:
         if claims.expires_at <= now:
             self._known.pop(memory, None)
             raise TokenInvalidError("the token has expired")
+        if claims.credential in self.revoked:
+            raise TokenInvalidError("the secret this token was made with was revoked: log in again")
         return claims
 
     def _verify(self, token: str, now: int) -> Claims:
@@ -98,8 +109,27 @@ class Tokens:
         )
         if not good:
             raise TokenInvalidError("the token is not for this registry")
-        access = {item["name"]: frozenset(item["actions"]) for item in claims["access"] if item["type"] == "repository"}
-        denied = {f"{item['name']}:{item['action']}": item["reason"] for item in claims["ent_denied"]}
-        return Claims(
-            claims["sub"], claims["ent_kind"], claims["ent_account"], claims["ent_cred"], access, denied, claims["exp"]
-        )
+        try:
+            return _read(claims)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise TokenInvalidError("the token is of another version: ask for a new one") from error
+
+
+def _read(claims: dict[str, Any]) -> Claims:
+    """*claims* as `IssueToken` wrote them: what is allowed, and why the rest is not, each with the names it is so for."""
+    denied: dict[tuple[str, str], str] = {}
+    for refused, names in claims["ent_denied"].items():
+        code, actions = refused.rsplit(" ", 1)
+        denied |= {(name, action): code for name in names for action in actions.split(",")}
+    access = {name: frozenset(actions.split(",")) for actions, names in claims["access"].items() for name in names}
+    return Claims(
+        name=claims["sub"],
+        kind=claims["ent_kind"],
+        account_id=claims["ent_account"],
+        credential=claims["ent_cred"],
+        access=access,
+        public=frozenset(claims["ent_public"]),
+        catalog=claims["ent_catalog"],
+        denied=denied,
+        expires_at=claims["exp"],
+    )

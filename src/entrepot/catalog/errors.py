@@ -1,8 +1,9 @@
 """What can go wrong with what exists."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from entrepot.errors import ConflictError, InvalidError, NotFoundError
+from entrepot.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 
 
 class ProjectExistsError(ConflictError):
@@ -44,9 +45,54 @@ class ManifestBlobUnknownError(NotFoundError):
         self.missing = tuple(missing)
 
 
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """A manifest that needs something, and the tags that name it."""
+
+    digest: str
+    tags: tuple[str, ...] = ()
+
+
 class StillReferencedError(ConflictError):
     """What others need can't be deleted. *parents*: who needs it."""
 
-    def __init__(self, message: str, parents: Sequence[str]) -> None:
+    def __init__(self, message: str, parents: Sequence[Parent]) -> None:
         super().__init__(message)
         self.parents = tuple(parents)
+
+
+class OperationUnknownError(NotFoundError):
+    """No such operation, or nothing the caller may see."""
+
+    def __init__(self) -> None:
+        super().__init__("no such operation, or not visible to you; see: entrepot trash list")
+
+
+class OperationOverError(ConflictError):
+    """An operation that can't be undone, purged or confirmed any more, or not by this person."""
+
+
+class UndoImpossibleError(ConflictError):
+    """What an operation took can't come back as a whole, so none of it does. *missing*: what is in the way."""
+
+    def __init__(self, message: str, missing: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.missing = tuple(missing)
+
+
+class QuotaExceededError(DeniedError):
+    """A project that may not keep so much. used, limit: bytes; largest: its largest repositories with their bytes."""
+
+    def __init__(self, project: str, size: int, used: int, limit: int, largest: Sequence[tuple[str, int]]) -> None:
+        names = ", ".join(f"{name} ({_megabytes(bytes_)})" for name, bytes_ in largest)
+        super().__init__(
+            f"project {project} keeps {_megabytes(used)} of {_megabytes(limit)}, and {_megabytes(size)} more do not fit"
+            + (f"; largest: {names}" if names else "")
+        )
+        self.used = used
+        self.limit = limit
+        self.largest = tuple(largest)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1_000_000:.1f} MB"

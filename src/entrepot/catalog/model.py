@@ -18,10 +18,59 @@ class ProjectCreated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectEdited(Event):
+    """A project's switches stand otherwise; each as it stands now."""
+
+    ACTION: ClassVar = "project.edited"
+
+    visibility: str
+    strict_sizes: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryCreated(Event):
     """A repository came to be, with its first push."""
 
     ACTION: ClassVar = "repository.created"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryDeleted(Event):
+    """A repository is gone, with all it has. operation: by which it can be undone."""
+
+    ACTION: ClassVar = "repository.deleted"
+
+    operation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectDeleted(Event):
+    """A project is gone, with its repositories. operation: by which it can be undone."""
+
+    ACTION: ClassVar = "project.deleted"
+
+    operation: str
+    repositories: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaChanged(Event):
+    """A project may keep *limit* bytes, null for any number; before: as against then."""
+
+    ACTION: ClassVar = "quota.changed"
+
+    limit: int | None
+    before: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaNearlyUsed(Event):
+    """A project has passed nine tenths of what it may keep. used, limit: bytes."""
+
+    ACTION: ClassVar = "quota.nearly_used"
+
+    used: int
+    limit: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +93,11 @@ class BlobMounted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobDeleted(Event):
-    """A blob is hidden from the repository."""
+    """A blob is hidden from the repository. operation: by which it can be undone."""
 
     ACTION: ClassVar = "blob.deleted"
+
+    operation: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +114,12 @@ class ManifestPushed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestDeleted(Event):
-    """A manifest and its tags are gone from the repository."""
+    """A manifest and its tags are gone from the repository. operation: by which it can be undone."""
 
     ACTION: ClassVar = "manifest.deleted"
 
     tags: tuple[str, ...]
+    operation: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +136,11 @@ class TagMoved(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagDeleted(Event):
-    """A tag (the event's reference) is gone."""
+    """A tag (the event's reference) is gone. operation: by which it can be undone."""
 
     ACTION: ClassVar = "tag.deleted"
+
+    operation: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

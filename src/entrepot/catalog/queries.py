@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 
 from entrepot.access.model import Repository
 from entrepot.access.scoped import Scoped
@@ -17,12 +17,14 @@ from entrepot.runtime.database import Database
 
 @dataclass(frozen=True, slots=True)
 class ProjectRow:
-    """A project and how many repositories it has."""
+    """A project, how it stands, and how many repositories it has."""
 
     row_id: int
     id: str
     name: str
     created_at: datetime
+    visibility: str
+    strict_sizes: bool
     repositories: int
 
 
@@ -72,13 +74,15 @@ class CatalogQueries:
 
     async def projects(self, ids: Iterable[int] | None, after: str | None, limit: int) -> list[ProjectRow]:
         """Projects by name, behind the name *after*; only those of *ids*, if given."""
-        repositories = select(func.count()).where(repo.c.project_id == project.c.id).scalar_subquery()
-        question = select(project.c.id, project.c.uid, project.c.name, project.c.created_at, repositories)
+        there = and_(repo.c.project_id == project.c.id, repo.c.deleted_at.is_(None))
+        repositories = select(func.count()).where(there).scalar_subquery()
+        columns = (project.c.id, project.c.uid, project.c.name, project.c.created_at)
+        question = select(*columns, project.c.visibility, project.c.strict_sizes, repositories)
         question = question.order_by(project.c.name).limit(limit)
         question = question.where(project.c.name > after) if after else question
         question = question.where(project.c.id.in_(list(ids))) if ids is not None else question
         async with self.database.reading() as connection:
-            return [ProjectRow(row[0], row[1], row[2], row[3], row[4]) for row in await connection.execute(question)]
+            return [ProjectRow(*row) for row in await connection.execute(question)]
 
     async def artifact(self, repository: Scoped[Repository], reference: str) -> Artifact:
         """What *reference*, a tag or digest, names there. Raises ManifestUnknownError."""

@@ -18,9 +18,11 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    text,
+    true,
 )
 
-from entrepot.runtime.tables import METADATA, Instant, RowId
+from entrepot.runtime.tables import METADATA, Instant, RowId, bytewise
 
 DIGEST: Final = String(135)
 
@@ -29,8 +31,14 @@ project: Final = Table(
     METADATA,
     Column("id", RowId, primary_key=True),
     Column("uid", String(36), nullable=False, unique=True),
-    Column("name", String(128), nullable=False, unique=True),
+    Column("name", bytewise(128), nullable=False, unique=True),
     Column("created_at", Instant, nullable=False),
+    Column("visibility", String(16), nullable=False, server_default=text("'private'")),
+    Column("strict_sizes", Boolean, nullable=False, server_default=true()),
+    Column("quota_limit", BigInteger),
+    Column("quota_used", BigInteger, nullable=False, server_default=text("0")),
+    Column("quota_reserved", BigInteger, nullable=False, server_default=text("0")),
+    CheckConstraint("visibility IN ('private', 'public')", name="visibility"),
 )
 
 repo: Final = Table(
@@ -39,9 +47,12 @@ repo: Final = Table(
     Column("id", RowId, primary_key=True),
     Column("uid", String(36), nullable=False, unique=True),
     Column("project_id", BigInteger, ForeignKey("project.id"), nullable=False),
-    Column("name", String(255), nullable=False, unique=True),
+    Column("name", bytewise(255), nullable=False, unique=True),
     Column("created_at", Instant, nullable=False),
+    Column("deleted_at", Instant),
+    Column("delete_op", String(26)),
     Index("ix_repo_project_id", "project_id"),
+    Index("ix_repo_project_id_name", "project_id", "name"),
 )
 
 repo_blob: Final = Table(
@@ -51,6 +62,7 @@ repo_blob: Final = Table(
     Column("digest", DIGEST, ForeignKey("blob.digest"), primary_key=True),
     Column("linked_at", Instant, nullable=False),
     Column("hidden_at", Instant),
+    Column("leased_until", Instant),
     Index("ix_repo_blob_digest", "digest"),
 )
 
@@ -58,7 +70,7 @@ manifest: Final = Table(
     "manifest",
     METADATA,
     Column("repo_id", BigInteger, ForeignKey("repo.id"), primary_key=True),
-    Column("digest", DIGEST, primary_key=True),
+    Column("digest", DIGEST, ForeignKey("blob.digest"), primary_key=True),
     Column("media_type", String(255), nullable=False),
     Column("artifact_type", String(255), nullable=False),
     Column("kind", String(16), nullable=False),
@@ -66,9 +78,13 @@ manifest: Final = Table(
     Column("bytes", LargeBinary, nullable=False),
     Column("pushed_by", String(255), nullable=False),
     Column("pushed_at", Instant, nullable=False),
+    Column("subject_digest", DIGEST),
     Column("deleted_at", Instant),
+    Column("delete_op", String(26)),
     CheckConstraint("kind IN ('image', 'index', 'artifact')", name="kind"),
     Index("ix_manifest_digest", "digest"),
+    Index("ix_manifest_repo_id_subject_digest", "repo_id", "subject_digest", "pushed_at", "digest"),
+    Index("ix_manifest_delete_op", "delete_op"),
 )
 
 manifest_push: Final = Table(
@@ -115,7 +131,7 @@ tag: Final = Table(
     "tag",
     METADATA,
     Column("repo_id", BigInteger, ForeignKey("repo.id"), primary_key=True),
-    Column("name", String(128), primary_key=True),
+    Column("name", bytewise(128), primary_key=True),
     Column("digest", DIGEST, nullable=False),
     Column("rev", Integer, nullable=False),
     Column("moved_at", Instant, nullable=False),
@@ -127,9 +143,42 @@ tag_history: Final = Table(
     "tag_history",
     METADATA,
     Column("repo_id", BigInteger, ForeignKey("repo.id"), primary_key=True),
-    Column("name", String(128), primary_key=True),
+    Column("name", bytewise(128), primary_key=True),
     Column("rev", Integer, primary_key=True),
     Column("digest", DIGEST),
     Column("actor", String(255), nullable=False),
     Column("at", Instant, nullable=False),
+    Column("op", String(26)),
+    Index("ix_tag_history_op", "op"),
+)
+
+operation: Final = Table(
+    "operation",
+    METADATA,
+    Column("id", String(26), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("project", String(128), nullable=False),
+    Column("repository", String(255), nullable=False),
+    Column("reference", String(255), nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("undo_until", Instant, nullable=False),
+    Column("undone_at", Instant),
+    Column("undone_by", String(255)),
+    Column("purged_at", Instant),
+    Index("ix_operation_project_id", "project", "id"),
+    Index("ix_operation_undo_until", "undo_until"),
+)
+
+gc_review: Final = Table(
+    "gc_review",
+    METADATA,
+    Column("kind", String(16), primary_key=True),
+    Column("repo_id", BigInteger, primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("review_after", Instant, nullable=False),
+    Column("cause", String(64), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    CheckConstraint("kind IN ('link', 'blob', 'manifest')", name="kind"),
+    Index("ix_gc_review_review_after", "review_after"),
 )

@@ -18,6 +18,7 @@ from entrepot.runtime.upsert import insert_or
 async def move(unit: Unit, repository: Scoped[Repository], name: str, digest: Digest, now: datetime) -> int:
     """The tag *name* names *digest* from now on; its count of moves. A tag that names it already stays as it is."""
     resource = repository.resource
+    await unit.serialize("tag", resource.id, name)
     before = await unit.fetch_one(
         select(tag.c.digest, tag.c.rev).where(tag.c.repo_id == resource.id, tag.c.name == name)
     )
@@ -40,24 +41,69 @@ async def move(unit: Unit, repository: Scoped[Repository], name: str, digest: Di
     return rev
 
 
-async def delete(unit: Unit, repository: Scoped[Repository], name: str, now: datetime) -> None:
-    """The tag *name* is gone; what it named stays. Raises ManifestUnknownError."""
+async def named(unit: Unit, repository: Scoped[Repository], name: str) -> str | None:
+    """The digest the tag *name* names, until *unit* ends nobody else can move it; None if there is no such tag."""
+    await unit.serialize("tag", repository.resource.id, name)
+    question = select(tag.c.digest).where(tag.c.repo_id == repository.resource.id, tag.c.name == name)
+    row = await unit.fetch_one(question)
+    return None if row is None else str(row.digest)
+
+
+async def delete(unit: Unit, repository: Scoped[Repository], name: str, now: datetime, op: str = "") -> None:
+    """The tag *name* is gone, by the operation *op*; what it named stays. Raises ManifestUnknownError."""
     resource = repository.resource
+    await unit.serialize("tag", resource.id, name)
     statement = delete_from(tag).where(tag.c.repo_id == resource.id, tag.c.name == name).returning(tag.c.digest)
     row = await unit.fetch_one(statement)
     if row is None:
         raise ManifestUnknownError(f"{resource.name} has no tag {name}")
-    await _remember(unit, repository, name, await _next_rev(unit, resource.id, name), None, now)
-    unit.emit(TagDeleted(project=resource.project.name, repository=resource.name, reference=name, digest=row.digest))
+    await _remember(unit, repository, name, await _next_rev(unit, resource.id, name), None, now, op)
+    where = {"project": resource.project.name, "repository": resource.name}
+    unit.emit(TagDeleted(**where, reference=name, digest=row.digest, operation=op))
 
 
-async def forget_all(unit: Unit, repository: Scoped[Repository], digest: Digest, now: datetime) -> list[str]:
-    """Every tag of *digest* is gone; their names."""
+async def forget_all(
+    unit: Unit, repository: Scoped[Repository], digest: Digest, now: datetime, op: str = ""
+) -> list[str]:
+    """Every tag of *digest* is gone, by the operation *op*; their names."""
     question = select(tag.c.name).where(tag.c.repo_id == repository.resource.id, tag.c.digest == str(digest))
     names = [row.name for row in await unit.fetch_all(question)]
     for name in names:
-        await delete(unit, repository, name, now)
+        await delete(unit, repository, name, now, op)
     return names
+
+
+async def bring_back(unit: Unit, repository: Scoped[Repository], op: str, now: datetime) -> tuple[list[str], list[str]]:
+    """Tags that the operation *op* deleted name again what they named; those moved, and those taken meanwhile.
+
+    The latter stay as they are. What they name must be there and locked.
+    """
+    resource = repository.resource
+    moved: list[str] = []
+    taken: list[str] = []
+    for name, digest in sorted((await deleted_by(unit, resource.id, op)).items()):
+        await unit.serialize("tag", resource.id, name)
+        there = await unit.fetch_one(select(tag.c.rev).where(tag.c.repo_id == resource.id, tag.c.name == name))
+        if there is None:
+            await move(unit, repository, name, Digest.parse(digest), now)
+        (moved if there is None else taken).append(name)
+    return moved, taken
+
+
+async def deleted_by(unit: Unit, repo_id: int, op: str) -> dict[str, str]:
+    """Names of the tags that the operation *op* deleted in the repository, and the digests they named."""
+    before = tag_history.alias()
+    question = (
+        select(tag_history.c.name, before.c.digest)
+        .join(
+            before,
+            (before.c.repo_id == tag_history.c.repo_id)
+            & (before.c.name == tag_history.c.name)
+            & (before.c.rev == tag_history.c.rev - 1),
+        )
+        .where(tag_history.c.repo_id == repo_id, tag_history.c.op == op, tag_history.c.digest.is_(None))
+    )
+    return {row.name: row.digest for row in await unit.fetch_all(question)}
 
 
 async def _next_rev(unit: Unit, repo_id: int, name: str) -> int:
@@ -68,7 +114,7 @@ async def _next_rev(unit: Unit, repo_id: int, name: str) -> int:
 
 
 async def _remember(
-    unit: Unit, repository: Scoped[Repository], name: str, rev: int, digest: str | None, now: datetime
+    unit: Unit, repository: Scoped[Repository], name: str, rev: int, digest: str | None, now: datetime, op: str = ""
 ) -> None:
     values = {"repo_id": repository.resource.id, "name": name, "rev": rev, "digest": digest, "at": now}
-    await unit.execute(insert(tag_history).values(**values, actor=unit.by.name))
+    await unit.execute(insert(tag_history).values(**values, actor=unit.by.name, op=op or None))

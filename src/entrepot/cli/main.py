@@ -30,6 +30,7 @@ class Noun:
 
 NOUNS: Final = {
     "serve": Noun("serve:app", "Start the registry.", verbs=False),
+    "migrate": Noun("migrate:app", "Bring the database to this version's schema.", verbs=False),
     "demo": Noun("demo:app", "Show a push, a scan, a refusal and a pull on real images.", verbs=False),
     "config": Noun("config:app", "Check and show the server's settings."),
     "login": Noun("login:login_app", "Log in to a server, and keep a personal token for it.", verbs=False),

@@ -1,6 +1,6 @@
 """What can go wrong with bytes."""
 
-from entrepot.errors import ConflictError, LimitError, NotFoundError, UnavailableError
+from entrepot.errors import ConflictError, InvalidError, LimitError, NotFoundError, UnavailableError
 
 
 class UploadUnknownError(NotFoundError):
@@ -42,3 +42,14 @@ class CopySuspectError(NotFoundError):
     def __init__(self, key: str) -> None:
         super().__init__("the content is damaged here; push it again to heal it")
         self.key = key
+
+
+class ChunksExhaustedError(InvalidError):
+    """An upload in more than *limit* requests."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"an upload has at most {limit} chunks here: send larger ones", "Content-Range")
+
+
+class AlgorithmUnknownError(InvalidError):
+    """A `digest-algorithm` that is none of those known here."""

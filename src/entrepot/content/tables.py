@@ -19,12 +19,17 @@ blob_copy: Final = Table(
     "blob_copy",
     METADATA,
     Column("id", String(26), primary_key=True),
-    Column("digest", DIGEST, ForeignKey("blob.digest"), nullable=False),
+    Column("digest", DIGEST, nullable=False),
     Column("key", Text, nullable=False, unique=True),
+    Column("size", BigInteger, nullable=False),
     Column("state", String(16), nullable=False),
     Column("created_at", Instant, nullable=False),
-    CheckConstraint("state IN ('ready', 'suspect')", name="state"),
+    Column("verified_at", Instant),
+    Column("purge_after", Instant),
+    CheckConstraint("state IN ('ready', 'suspect', 'trashed')", name="state"),
     Index("ix_blob_copy_digest_state", "digest", "state"),
+    Index("ix_blob_copy_purge_after", "purge_after"),
+    Index("ix_blob_copy_verified_at", "verified_at"),
 )
 
 upload: Final = Table(
@@ -38,7 +43,19 @@ upload: Final = Table(
     Column("lease", String(26), nullable=False, server_default=text("''")),
     Column("lease_until", Instant),
     Column("touched_at", Instant, nullable=False),
+    Column("algorithm", String(16), nullable=False, server_default=text("'sha256'")),
+    Column("reserved", BigInteger, nullable=False, server_default=text("0")),
+    Column("key", Text, nullable=False, server_default=text("''")),
     Index("ix_upload_repo_id", "repo_id"),
     Index("ix_upload_account_id", "account_id"),
     Index("ix_upload_touched_at", "touched_at"),
+)
+
+upload_part: Final = Table(
+    "upload_part",
+    METADATA,
+    Column("upload_id", String(26), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
 )

@@ -5,20 +5,26 @@ number beyond 64 bits is refused, whichever reader would have taken it.
 """
 
 import json
+import re
 from typing import Any, Final, NoReturn
 
 from entrepot.oci.errors import ManifestInvalidError
 
 MAX_DEPTH: Final = 32
 CONTAINERS: Final = frozenset({dict, list})
+# Escapes, in JSON text. Raw, neither can be there: JSON forbids the one, UTF-8 the other.
+NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*+\\u0000")
+SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object *body*. Raises ManifestInvalidError: not UTF-8, not JSON, not an object, doubled keys, depth."""
+    """The JSON object *body*.
+
+    Raises ManifestInvalidError: not UTF-8, not JSON, not an object, doubled keys, depth, texts that are none.
+    """
     try:
-        value = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_float
-        )
+        text = body.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_float)
     except UnicodeDecodeError:
         raise ManifestInvalidError("manifest is not UTF-8") from None
     except (ValueError, RecursionError):
@@ -26,6 +32,7 @@ def parse(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ManifestInvalidError("manifest is not a JSON object")
     _check_depth(value)
+    _check_texts(text, value)
     return value
 
 
@@ -60,3 +67,14 @@ def _check_depth(document: dict[str, Any]) -> None:
         if not level:
             return
     raise ManifestInvalidError(f"manifest is nested deeper than {MAX_DEPTH}")
+
+
+def _check_texts(text: str, document: dict[str, Any]) -> None:
+    """One reader keeps half a pair of surrogates, another puts U+FFFD for it; and no database keeps it, or NUL."""
+    if NUL.search(text):
+        raise ManifestInvalidError("manifest holds a text with a NUL")
+    if SURROGATE.search(text):
+        try:
+            json.dumps(document, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            raise ManifestInvalidError("manifest holds half a pair of surrogates") from None

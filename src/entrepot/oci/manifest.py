@@ -18,6 +18,16 @@ from entrepot.oci.errors import ManifestInvalidError, MediaTypeUnsupportedError
 MAX_LAYERS: Final = 1_000
 MAX_CHILDREN: Final = 5_000
 MAX_SIZE: Final = 2**63 - 1
+# Keys that are read, by their form without case.
+DOCUMENT: Final = {
+    key.casefold(): key
+    for key in ("schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations")
+}
+DESCRIPTOR: Final = {
+    key.casefold(): key
+    for key in ("mediaType", "artifactType", "digest", "size", "data", "urls", "annotations", "platform")
+}
+PLATFORM: Final = {key: key for key in ("os", "architecture", "variant")}
 # BuildKit hangs its attestations into the index with this annotation and an unknown platform.
 ATTESTATION_KEY: Final = "vnd.docker.reference.type"
 IN_TOTO: Final = "application/vnd.in-toto+json"
@@ -55,8 +65,10 @@ class Manifest:
         Raises ManifestInvalidError, MediaTypeUnsupportedError, DigestInvalidError (a descriptor's digest).
         """
         document = parse(body)
+        _check_keys(document, DOCUMENT, "")
         media_type = _media_type(document, content_type.partition(";")[0].strip().lower())
         _check_shape(document, media_type)
+        _annotations(document, "")
         subject = _descriptor(document["subject"], "/subject").digest if document.get("subject") is not None else None
         artifact_type = _text(document, "artifactType", "")
         if media_type in mediatype.INDEXES:
@@ -102,7 +114,8 @@ def _media_type(document: dict[str, Any], announced: str) -> str:
         )
     if media_type not in mediatype.ALL:
         raise MediaTypeUnsupportedError("not a manifest type this registry takes: OCI or Docker schema 2")
-    if document.get("schemaVersion") != 2:
+    # 2.0 is 2 to some readers, and no number to others.
+    if document.get("schemaVersion") != 2 or not isinstance(document["schemaVersion"], int):
         raise ManifestInvalidError("schemaVersion of the manifest is not 2", "/schemaVersion")
     return media_type
 
@@ -138,6 +151,7 @@ def _descriptors(document: dict[str, Any], key: str, limit: int) -> tuple[Descri
 def _descriptor(value: object, pointer: str) -> Descriptor:
     if not isinstance(value, dict):
         raise ManifestInvalidError("a descriptor is not an object", pointer)
+    _check_keys(value, DESCRIPTOR, pointer)
     media_type, digest, size = value.get("mediaType"), value.get("digest"), value.get("size")
     if not isinstance(media_type, str) or not media_type or len(media_type) > 255:
         raise ManifestInvalidError("a descriptor has no mediaType", f"{pointer}/mediaType")
@@ -147,10 +161,22 @@ def _descriptor(value: object, pointer: str) -> Descriptor:
         raise ManifestInvalidError("a descriptor's size is not a number of bytes", f"{pointer}/size")
     parsed = Digest.parse(digest)
     _check_data(value.get("data"), parsed, size, pointer)
+    return Descriptor(media_type, parsed, size, _platform(value.get("platform"), pointer), _annotations(value, pointer))
+
+
+def _annotations(value: dict[str, Any], pointer: str) -> dict[str, str]:
     annotations = value.get("annotations") or {}
     if not isinstance(annotations, dict) or not all(isinstance(item, str) for item in annotations.values()):
         raise ManifestInvalidError("annotations map text to text", f"{pointer}/annotations")
-    return Descriptor(media_type, parsed, size, _platform(value.get("platform"), pointer), annotations)
+    return annotations
+
+
+def _check_keys(value: dict[str, Any], known: dict[str, str], pointer: str) -> None:
+    """Go's reader takes `Layers` for `layers`: a key that is a known one but for its case has two meanings."""
+    for key in value:
+        meant = known.get(key.casefold(), key)
+        if key != meant:
+            raise ManifestInvalidError(f"{meant} is written in another case: it can be read in two ways", pointer)
 
 
 def _check_data(data: object, digest: Digest, size: int, pointer: str) -> None:
@@ -170,6 +196,7 @@ def _platform(value: object, pointer: str) -> str:
         return ""
     if not isinstance(value, dict):
         raise ManifestInvalidError("platform is not an object", f"{pointer}/platform")
+    _check_keys(value, PLATFORM, f"{pointer}/platform")
     parts = [value.get("os"), value.get("architecture")]
     if value.get("variant"):
         parts.append(value["variant"])

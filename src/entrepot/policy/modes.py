@@ -20,6 +20,7 @@ class RequestMode:
     async def __call__(self, project: Scoped[Project], mode: Mode) -> tuple[Mode, Mode | None]:
         """The mode now and the one wanted (None: it is in force already)."""
         async with self.work(project.principal.actor) as unit:
+            await unit.serialize(*store.MODE, project.resource.name)
             now, wanted = await store.mode_of(unit, project.resource.id)
             if mode in {wanted, now} and (wanted is None or wanted == mode):
                 return now, wanted

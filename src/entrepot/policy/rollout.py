@@ -22,6 +22,8 @@ class PutModeIntoForce:
     async def __call__(self, job: ApplyMode) -> None:
         """The mode wanted is in force when this returns. Until the commit every pull meets the old gates."""
         async with self.work(SYSTEM) as unit:
+            name = await store.project_name(unit, job.project_id)
+            await unit.serialize(*store.MODE, name)
             before, wanted = await store.mode_of(unit, job.project_id)
             if wanted is None:
                 return
@@ -29,5 +31,4 @@ class PutModeIntoForce:
                 text = explain(judgement, BASELINE, wanted)
                 await store.put_gate(unit, repo_id, digest, gated(judgement, wanted), text)
             await store.put_mode(unit, job.project_id, wanted, None, self.clock.now())
-            name = await store.project_name(unit, job.project_id)
             unit.emit(ModeChanged(project=name, before=before.value, mode=wanted.value))

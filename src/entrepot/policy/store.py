@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import select
 
@@ -15,6 +16,12 @@ from entrepot.runtime.upsert import insert_or
 from entrepot.scanning.codec import finding_of
 from entrepot.scanning.model import ScanStatus
 from entrepot.scanning.tables import image_scan, pv_finding, set_pv
+
+VERDICT: Final = ("policy", "verdict")
+"""Held, with the digest, by whoever judges it, and with those of its children by whoever judges an index."""
+
+MODE: Final = ("policy", "mode")
+"""Held, with the project's name, by whoever writes gates by its mode, or changes that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,12 @@ async def parents(unit: Unit, digest: str) -> list[str]:
     """Digests of the indexes that list *digest*, anywhere."""
     question = select(ref_manifest.c.parent).distinct().where(ref_manifest.c.child == digest)
     return [row.parent for row in await unit.fetch_all(question)]
+
+
+async def listed(unit: Unit, digest: str) -> list[str]:
+    """Digests of what the index *digest* lists, in their order; none if it is no index."""
+    question = select(ref_manifest.c.child).distinct().where(ref_manifest.c.parent == digest)
+    return [row.child for row in await unit.fetch_all(question.order_by(ref_manifest.c.child))]
 
 
 async def known(unit: Unit, repo_id: int, digest: str) -> Judgement | None:

@@ -23,11 +23,20 @@ class JudgeDigests:
         """Verdict and gate of each digest are those of its facts when this returns; indexes follow as jobs."""
         for digest in job.digests:
             async with self.work(SYSTEM) as unit:
+                await self._alone(unit, digest)
                 facts = await store.facts(unit, digest)
                 moved = [await self._judge(unit, place, digest, facts) for place in await store.places(unit, digest)]
                 above = await store.parents(unit, digest) if any(moved) else []
                 if above:
                     unit.enqueue(Evaluate(tuple(above)))
+
+    async def _alone(self, unit: Unit, digest: str) -> None:
+        """Nobody else judges the digest, or what it lists, or changes the mode of a project that has it, meanwhile."""
+        await unit.serialize(*store.VERDICT, digest)
+        for child in await store.listed(unit, digest):
+            await unit.serialize(*store.VERDICT, child)
+        for project in sorted({place.project for place in await store.places(unit, digest)}):
+            await unit.serialize(*store.MODE, project)
 
     async def _judge(self, unit: Unit, place: store.Place, digest: str, facts: Facts) -> bool:
         """Judges the digest at *place*; whether that changed anything."""

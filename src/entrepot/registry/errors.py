@@ -1,6 +1,6 @@
 """What the registry itself refuses."""
 
-from entrepot.errors import DeniedError, UnsupportedError
+from entrepot.errors import DeniedError, LimitError, PreconditionError, UnsupportedError
 
 
 class PolicyBlockedError(DeniedError):
@@ -9,6 +9,25 @@ class PolicyBlockedError(DeniedError):
 
 class QuarantinedError(DeniedError):
     """The image is not judged yet, and the project serves judged ones only."""
+
+
+class ConditionFailedError(PreconditionError):
+    """`If-Match` or `If-None-Match` of a manifest PUT does not hold; nothing was changed."""
+
+
+class TooManyTagsError(LimitError):
+    """More tags in one PUT than one may have."""
+
+
+class TooManyUploadsError(LimitError):
+    """*owner*, a repository or an account, has *limit* uploads open, and none of them is idle."""
+
+    retry_after_seconds = 30
+
+    def __init__(self, limit: int, owner: str) -> None:
+        super().__init__(f"this {owner} has {limit} uploads open; finish or cancel some, or try again later")
+        self.limit = limit
+        self.owner = owner
 
 
 class UnsupportedRequestError(UnsupportedError):

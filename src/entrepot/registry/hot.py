@@ -1,9 +1,14 @@
 """What a pull asks the database: one statement each, on the raw driver (runtime/hot.py)."""
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 from entrepot.access.model import Project, Repository
-from entrepot.runtime.hot import HotReader, Statement
+from entrepot.runtime.hot import HotReader, Statement, Value
+
+
+PUBLIC: Final = "public"
+MAX_REFERRER_BYTES: Final = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +18,14 @@ class RegistryStatements:
     by_tag: Statement
     by_digest: Statement
     blob: Statement
+    copy: Statement
+    holders: Statement
     repository: Statement
     project: Statement
     tags: Statement
+    referrers: Statement
+    all_repositories: Statement
+    some_repositories: Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +51,35 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class FoundBlob:
-    """A repository, and the copy of the blob asked for (key None: not linked here, or no good copy)."""
+    """A repository, and the copy of the blob asked for (key None: not linked here, or no good copy).
+
+    leased_until: microseconds since 1970 to which the link stays also without a manifest.
+    """
 
     repository: Repository
     key: str | None
     size: int
+    leased_until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page of referrers ends: microseconds since 1970 of a push, and the digest pushed."""
+
+    at: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Referrer:
+    """A manifest with a subject. more: how many there are from this one on, up to the limit asked for."""
+
+    place: Place
+    media_type: str
+    artifact_type: str
+    size: int
+    body: bytes
+    more: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,36 +89,82 @@ class RegistryReads:
     hot: HotReader
     statements: RegistryStatements
 
-    def manifest(self, name: str, reference: str, account: int | None) -> Found | None:
+    async def manifest(self, name: str, reference: str, account: int | None) -> Found | None:
         """The manifest *reference* (tag or digest) of *name*; None if there is no such repository."""
         by_digest = ":" in reference
         statement = self.statements.by_digest if by_digest else self.statements.by_tag
-        row = self.hot.one(statement, {"name": name, "reference": reference, "account": account})
+        row = await self.hot.one(statement, {"name": name, "reference": reference, "account": account})
         if row is None:
             return None
-        repository = Repository(row[0], name, Project(row[1], row[2]))
+        mode, digest, media_type, kind, size, body = row[4:10]
         return Found(
-            repository, row[3] or "monitor", row[4], row[5] or "", row[6] or "", row[7] or 0, row[8] or b"", *row[9:]
+            _repository(name, row),
+            mode or "monitor",
+            digest,
+            media_type or "",
+            kind or "",
+            size or 0,
+            body or b"",
+            *row[10:],
         )
 
-    def blob(self, name: str, digest: str) -> FoundBlob | None:
+    async def blob(self, name: str, digest: str) -> FoundBlob | None:
         """The blob *digest* of *name*; None if there is no such repository."""
-        row = self.hot.one(self.statements.blob, {"name": name, "digest": digest})
+        row = await self.hot.one(self.statements.blob, {"name": name, "digest": digest})
         if row is None:
             return None
-        return FoundBlob(Repository(row[0], name, Project(row[1], row[2])), row[3], row[4] or 0)
+        return FoundBlob(_repository(name, row), row[4], row[5] or 0, row[6] or 0)
 
-    def repository(self, name: str) -> Repository | None:
+    async def copy(self, digest: str) -> tuple[str, int] | None:
+        """Key and size of a good copy of *digest*, wherever it is linked."""
+        row = await self.hot.one(self.statements.copy, {"digest": digest})
+        return None if row is None else (row[0], row[1])
+
+    async def holders(self, digest: str, project_id: int, limit: int) -> list[FoundBlob]:
+        """Repositories that have *digest*, at most *limit*, those of the project first."""
+        rows = await self.hot.all(self.statements.holders, {"digest": digest, "project": project_id, "limit": limit})
+        return [FoundBlob(_repository(row[6], row), row[4], row[5]) for row in rows]
+
+    async def repository(self, name: str) -> Repository | None:
         """The repository *name*."""
-        row = self.hot.one(self.statements.repository, {"name": name})
-        return None if row is None else Repository(row[0], name, Project(row[1], row[2]))
+        row = await self.hot.one(self.statements.repository, {"name": name})
+        return None if row is None else _repository(name, row)
 
-    def project(self, name: str) -> Project | None:
+    async def project(self, name: str) -> Project | None:
         """The project *name*."""
-        row = self.hot.one(self.statements.project, {"name": name})
-        return None if row is None else Project(row[0], name)
+        row = await self.hot.one(self.statements.project, {"name": name})
+        return None if row is None else Project(row[0], name, row[1] == PUBLIC)
 
-    def tags(self, repo_id: int, last: str, limit: int) -> list[str]:
+    async def tags(self, repo_id: int, last: str, limit: int) -> list[str]:
         """Tags of the repository behind *last* in the order of their bytes, at most *limit*."""
-        rows = self.hot.all(self.statements.tags, {"repo": repo_id, "last": last, "limit": limit})
+        rows = await self.hot.all(self.statements.tags, {"repo": repo_id, "last": last, "limit": limit})
         return [row[0] for row in rows]
+
+    async def referrers(
+        self, repo_id: int, subject: str, artifact_type: str, after: Place, limit: int
+    ) -> list[Referrer]:
+        """Referrers of *subject* behind *after*, in order of push, at most *limit*; of *artifact_type* only, if given.
+
+        As many as there are bytes of manifests in MAX_REFERRER_BYTES, and one more.
+        """
+        wanted: dict[str, Value] = {"repo": repo_id, "subject": subject, "type": artifact_type}
+        values = wanted | {"at": after.at, "last": after.digest, "limit": limit}
+        rows = await self.hot.all(self.statements.referrers, values)
+        return [Referrer(Place(row[0], row[1]), *row[2:]) for row in rows]
+
+    async def repositories(self, account: int | None, last: str, limit: int) -> list[str]:
+        """Names of repositories behind *last* in the order of their bytes, at most *limit*.
+
+        account: only those in projects it has a role on, and in public ones; None: all there are.
+        """
+        if account is None:
+            rows = await self.hot.all(self.statements.all_repositories, {"last": last, "limit": limit})
+        else:
+            values: dict[str, Value] = {"account": account, "last": last, "limit": limit}
+            rows = await self.hot.all(self.statements.some_repositories, values)
+        return [row[0] for row in rows]
+
+
+def _repository(name: str, row: tuple[Any, ...]) -> Repository:
+    """The repository *name* of a row that begins with its id and its project's id, name and visibility."""
+    return Repository(row[0], name, Project(row[1], row[2], row[3] == PUBLIC))

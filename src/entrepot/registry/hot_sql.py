@@ -2,34 +2,50 @@
 
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, select
+from sqlalchemy import CompoundSelect, Select, String, and_, bindparam, func, or_, select, tuple_, union_all
 
+from entrepot.access.tables import role_grant
 from entrepot.catalog.tables import manifest, manifest_push, project, repo, repo_blob, tag
 from entrepot.content.tables import blob, blob_copy
 from entrepot.policy.tables import gate, policy_mode
-from entrepot.registry.hot import RegistryStatements
+from entrepot.registry.hot import MAX_REFERRER_BYTES, PUBLIC, RegistryStatements
 from entrepot.runtime.compiled import compiled
+from entrepot.runtime.database_url import Kind
+
+REPOSITORY = (repo.c.id, project.c.id, project.c.name, project.c.visibility)
 
 
-def registry_statements() -> RegistryStatements:
-    """The statements of `registry/hot.py`."""
+def registry_statements(kind: Kind) -> RegistryStatements:
+    """The statements of `registry/hot.py`, for the database of *kind*."""
     return RegistryStatements(
-        by_tag=compiled(_manifest(by_tag=True)),
-        by_digest=compiled(_manifest(by_tag=False)),
-        blob=compiled(_blob()),
+        by_tag=compiled(_manifest(by_tag=True), kind),
+        by_digest=compiled(_manifest(by_tag=False), kind),
+        blob=compiled(_blob(), kind),
+        copy=compiled(_copy(), kind),
+        holders=compiled(_holders(), kind),
         repository=compiled(
-            select(repo.c.id, project.c.id, project.c.name)
-            .select_from(repo.join(project, project.c.id == repo.c.project_id))
-            .where(repo.c.name == bindparam("name"))
+            _named(select(*REPOSITORY).select_from(repo.join(project, project.c.id == repo.c.project_id))), kind
         ),
-        project=compiled(select(project.c.id).where(project.c.name == bindparam("name"))),
+        project=compiled(
+            select(project.c.id, project.c.visibility).where(project.c.name == bindparam("name")),
+            kind,
+        ),
         tags=compiled(
             select(tag.c.name)
             .where(tag.c.repo_id == bindparam("repo"), tag.c.name > bindparam("last"))
             .order_by(tag.c.name)
-            .limit(bindparam("limit"))
+            .limit(bindparam("limit")),
+            kind,
         ),
+        referrers=compiled(_referrers(), kind),
+        all_repositories=compiled(_repositories(), kind),
+        some_repositories=compiled(_repositories().where(_may_see()), kind),
     )
+
+
+def _named(question: Select[Any]) -> Select[Any]:
+    """A deleted repository is as absent."""
+    return question.where(repo.c.name == bindparam("name"), repo.c.deleted_at.is_(None))
 
 
 def _manifest(*, by_tag: bool) -> Select[Any]:
@@ -55,9 +71,7 @@ def _manifest(*, by_tag: bool) -> Select[Any]:
         )
     )
     columns = (
-        repo.c.id,
-        project.c.id,
-        project.c.name,
+        *REPOSITORY,
         policy_mode.c.mode,
         manifest.c.digest,
         manifest.c.media_type,
@@ -69,7 +83,7 @@ def _manifest(*, by_tag: bool) -> Select[Any]:
         gate.c.text,
         manifest_push.c.at,
     )
-    return select(*columns).select_from(source).where(repo.c.name == bindparam("name"))
+    return _named(select(*columns).select_from(source))
 
 
 def _blob() -> Select[Any]:
@@ -86,5 +100,84 @@ def _blob() -> Select[Any]:
         .outerjoin(blob_copy, and_(blob_copy.c.digest == repo_blob.c.digest, blob_copy.c.state == "ready"))
         .outerjoin(blob, blob.c.digest == repo_blob.c.digest)
     )
-    columns = (repo.c.id, project.c.id, project.c.name, blob_copy.c.key, blob.c.size)
-    return select(*columns).select_from(source).where(repo.c.name == bindparam("name")).limit(1)
+    columns = (*REPOSITORY, blob_copy.c.key, blob.c.size, repo_blob.c.leased_until)
+    return _named(select(*columns).select_from(source)).limit(1)
+
+
+def _copy() -> Select[Any]:
+    source = blob_copy.join(blob, blob.c.digest == blob_copy.c.digest)
+    good = (blob_copy.c.digest == bindparam("digest")) & (blob_copy.c.state == "ready")
+    return select(blob_copy.c.key, blob.c.size).select_from(source).where(good).limit(1)
+
+
+def _holders() -> CompoundSelect[Any]:
+    """Of the project as many as are wanted, then of all: each half ends there, however many have the digest."""
+    source = (
+        repo_blob.join(repo, repo.c.id == repo_blob.c.repo_id)
+        .join(project, project.c.id == repo.c.project_id)
+        .join(blob, blob.c.digest == repo_blob.c.digest)
+        .join(blob_copy, and_(blob_copy.c.digest == repo_blob.c.digest, blob_copy.c.state == "ready"))
+    )
+    has = and_(repo_blob.c.digest == bindparam("digest"), repo_blob.c.hidden_at.is_(None), repo.c.deleted_at.is_(None))
+    columns = (*REPOSITORY, blob_copy.c.key, blob.c.size, repo.c.name)
+    some = select(*(each.label(f"c{i}") for i, each in enumerate(columns))).select_from(source).where(has)
+    own = some.where(repo.c.project_id == bindparam("project")).limit(bindparam("limit")).subquery()
+    others = some.where(repo.c.project_id != bindparam("project")).limit(bindparam("limit")).subquery()
+    return union_all(select(own), select(others)).limit(bindparam("limit"))
+
+
+def _referrers() -> Select[Any]:
+    """A page: by the index, without the bytes; cut where the bytes would be too many; and only then with them."""
+    order = (manifest.c.pushed_at, manifest.c.digest)
+    wanted = bindparam("type", type_=String)
+    page = (
+        select(manifest.c.pushed_at, manifest.c.digest, manifest.c.size)
+        .where(
+            manifest.c.repo_id == bindparam("repo"),
+            manifest.c.subject_digest == bindparam("subject"),
+            manifest.c.deleted_at.is_(None),
+            tuple_(*order) > tuple_(bindparam("at"), bindparam("last")),
+            or_(wanted == "", manifest.c.artifact_type == wanted),
+        )
+        .order_by(*order)
+        .limit(bindparam("limit"))
+        .subquery("page")
+    )
+    same = (page.c.pushed_at, page.c.digest)
+    before = func.sum(page.c.size).over(order_by=same) - page.c.size
+    more = func.count().over() - func.row_number().over(order_by=same) + 1
+    cut = select(page.c.pushed_at, page.c.digest, before.label("before"), more.label("more")).subquery("cut")
+    whole = and_(manifest.c.repo_id == bindparam("repo"), manifest.c.digest == cut.c.digest)
+    return (
+        select(
+            cut.c.pushed_at,
+            cut.c.digest,
+            manifest.c.media_type,
+            manifest.c.artifact_type,
+            manifest.c.size,
+            manifest.c.bytes,
+            cut.c.more,
+        )
+        .select_from(cut.join(manifest, whole))
+        .where(cut.c.before <= MAX_REFERRER_BYTES)
+        .order_by(cut.c.pushed_at, cut.c.digest)
+    )
+
+
+def _repositories() -> Select[Any]:
+    return (
+        select(repo.c.name)
+        .where(repo.c.name > bindparam("last"), repo.c.deleted_at.is_(None))
+        .order_by(repo.c.name)
+        .limit(bindparam("limit"))
+    )
+
+
+def _may_see() -> Any:
+    """Repositories of projects the account has a role on, whichever: all let it look; and of public projects."""
+    granted = select(role_grant.c.project_id).where(
+        role_grant.c.account_id == bindparam("account"), role_grant.c.project_id.is_not(None)
+    )
+    return repo.c.project_id.in_(
+        select(project.c.id).where(or_(project.c.visibility == PUBLIC, project.c.id.in_(granted)))
+    )

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from entrepot.access.model import Grant
+from entrepot.oci.digest import Digest
 from entrepot.runtime.events.model import Actor
 
 
@@ -18,9 +19,17 @@ class PullLog(Protocol):
         ...
 
 
+class Leases(Protocol):
+    """Keeps links for those who are about to push a manifest that needs them."""
+
+    async def renew(self, repo_id: int, digest: Digest) -> bool:
+        """The link stays for another 24 h; False: it went a moment ago. Raises DatabaseUnavailableError."""
+        ...
+
+
 class Grants(Protocol):
     """Knows the roles of accounts."""
 
-    def grants(self, account_id: int) -> tuple[Grant, ...]:
+    async def grants(self, account_id: int) -> tuple[Grant, ...]:
         """The roles given to the account, at this moment."""
         ...

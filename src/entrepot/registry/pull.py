@@ -10,15 +10,18 @@ from entrepot.access.model import Permission, Principal, Project, Repository
 from entrepot.access.scoped import Scoped
 from entrepot.catalog.errors import BlobUnknownError, ManifestUnknownError, RepositoryUnknownError
 from entrepot.clock import Clock
-from entrepot.content.reader import BlobReader
+from entrepot.content.model import Content
+from entrepot.content.ports import BlobReader
+from entrepot.errors import DeniedError, UnauthenticatedError
 from entrepot.oci.digest import Digest
 from entrepot.oci.reference import check_tag
-from entrepot.registry.hot import RegistryReads
+from entrepot.registry.hot import FoundBlob, RegistryReads
 from entrepot.registry.model import BlobAnswer, ManifestAnswer
-from entrepot.registry.ports import PullLog
+from entrepot.registry.ports import Leases, PullLog
 from entrepot.registry.visibility import warning_for
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+HALF_A_LEASE_US: Final = 12 * 3600 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,54 +32,83 @@ class Pull:
     reader: BlobReader
     log: PullLog
     clock: Clock
+    leases: Leases
 
-    def manifest(self, principal: Principal, name: str, reference: str, *, head: bool) -> ManifestAnswer:
+    async def manifest(self, principal: Principal, name: str, reference: str, *, head: bool) -> ManifestAnswer:
         """The manifest *reference* of *name*; HEAD answers like GET.
 
         Raises PermissionDeniedError, RepositoryUnknownError, ManifestUnknownError, PolicyBlockedError,
         QuarantinedError, TagInvalidError, DigestInvalidError.
         """
         checked = str(Digest.parse(reference)) if ":" in reference else check_tag(reference)
-        found = self.reads.manifest(name, checked, principal.actor.account_id)
-        self.require(principal, Permission.REPO_PULL, name, found.repository if found else None)
+        found = await self.reads.manifest(name, checked, principal.actor.account_id)
+        await self.require(principal, Permission.REPO_PULL, name, found.repository if found else None)
         if found is None:
             raise RepositoryUnknownError
         if found.digest is None:
             raise ManifestUnknownError(f"{name} has no {reference}")
-        now = (self.clock.now() - EPOCH) // timedelta(microseconds=1)
-        warning = warning_for(found, reference, now)
+        warning = warning_for(found, reference, self._now_us())
         action = "manifest.resolved" if head else "manifest.pulled"
         self.log.pulled(principal.actor, action, name, reference, found.digest, warning)
         return ManifestAnswer(found.digest, found.media_type, found.size, found.body, warning)
 
-    def blob(self, principal: Principal, name: str, digest: Digest, *, head: bool) -> BlobAnswer:
-        """The blob *digest* of *name*, whose file was seen just now with its full length.
+    async def blob(self, principal: Principal, name: str, digest: Digest, *, head: bool) -> BlobAnswer:
+        """The blob *digest* of *name*; for a HEAD it was seen just now with its full length.
 
         Raises PermissionDeniedError, RepositoryUnknownError, BlobUnknownError, CopySuspectError.
         """
-        found = self.reads.blob(name, str(digest))
-        self.require(principal, Permission.REPO_PULL, name, found.repository if found else None)
+        found = await self.reads.blob(name, str(digest))
+        await self.require(principal, Permission.REPO_PULL, name, found.repository if found else None)
         if found is None:
             raise RepositoryUnknownError
         if found.key is None:
             raise BlobUnknownError(f"{digest.short()} is not in {name}")
-        path = self.reader.whole(found.key, found.size)
-        if not head:
-            self.log.pulled(principal.actor, "blob.pulled", name, str(digest), str(digest), "")
-        return BlobAnswer(str(digest), found.size, found.key, path)
+        if head:
+            await self.reader.look(found.key, found.size)
+            await self._promise(principal, digest, found)
+        return BlobAnswer(str(digest), found.size, found.key)
 
-    def repository(self, principal: Principal, permission: Permission, name: str) -> Scoped[Repository]:
+    async def content(
+        self, principal: Principal, name: str, found: BlobAnswer, part: tuple[int, int] | None, client: str
+    ) -> Content | str:
+        """What to send of *found*: the *part* [start, end) or all, or the URL where *client* may fetch it itself.
+
+        It was seen just now with its full length, and is on record as pulled. Raises CopySuspectError.
+        """
+        elsewhere = await self.reader.redirect(found.key, found.size, client)
+        content = elsewhere or await self.reader.open(found.digest, found.key, found.size, part)
+        self.log.pulled(principal.actor, "blob.pulled", name, found.digest, found.digest, "")
+        return content
+
+    async def repository(self, principal: Principal, permission: Permission, name: str) -> Scoped[Repository]:
         """A handle on *name* for *permission*; of a repository that a push would make, if its project is there.
 
         Raises PermissionDeniedError, RepositoryUnknownError.
         """
-        return self.require(principal, permission, name, self.reads.repository(name))
+        return await self.require(principal, permission, name, await self.reads.repository(name))
 
-    def may_push(self, principal: Principal, name: str) -> None:
+    async def may_push(self, principal: Principal, name: str) -> None:
         """Refuses before a body is read. Raises as `repository`."""
-        self.repository(principal, Permission.REPO_PUSH, name)
+        await self.repository(principal, Permission.REPO_PUSH, name)
 
-    def require(
+    async def _promise(self, principal: Principal, digest: Digest, found: FoundBlob) -> None:
+        """Whoever may push and hears that the blob is there has half a lease to push the manifest that needs it.
+
+        Raises BlobUnknownError: it went a moment ago.
+        """
+        if found.leased_until - self._now_us() >= HALF_A_LEASE_US:
+            return
+        try:
+            authorize(principal, Permission.REPO_PUSH, found.repository)
+        except (DeniedError, UnauthenticatedError):
+            return
+        if not await self.leases.renew(found.repository.id, digest):
+            raise BlobUnknownError(f"{digest.short()} is not in {found.repository.name}")
+
+    def _now_us(self) -> int:
+        return (self.clock.now() - EPOCH) // timedelta(microseconds=1)
+
+    async def require(
         self, principal: Principal, permission: Permission, name: str, repository: Repository | None
     ) -> Scoped[Repository]:
         """A handle on *repository*, which is *name* as found; None: not there, then its project decides.
@@ -84,7 +116,7 @@ class Pull:
         Absent and forbidden look alike to who has no right to know.
         """
         if repository is None:
-            project = self.reads.project(name.partition("/")[0])
+            project = await self.reads.project(name.partition("/")[0])
             repository = Repository(0, name, project or Project(0, name.partition("/")[0]))
             if project is None and permission is Permission.REPO_PUSH:
                 authorize(principal, permission, repository)

@@ -2,14 +2,18 @@
 
 from typing import Any
 
-from sqlalchemy import Select
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import CompoundSelect, Dialect, Select
+from sqlalchemy.dialects import postgresql, sqlite
 
+from entrepot.runtime.database_url import Kind
 from entrepot.runtime.hot import Statement
 
 
-def compiled(statement: Select[Any]) -> Statement:
-    """*statement* for HotReader: its `bindparam`s become the names to give."""
-    text = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"), compile_kwargs={"render_postcompile": True})
+def compiled(statement: Select[Any] | CompoundSelect[Any], kind: Kind) -> Statement:
+    """*statement* for the hot reader of *kind*: its `bindparam`s become the names to give."""
+    dialect: Dialect = sqlite.dialect(paramstyle="qmark")
+    if kind is Kind.POSTGRESQL:
+        dialect = postgresql.psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
+    text = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     constants = {name: value for name, value in text.params.items() if value is not None}
     return Statement(str(text), tuple(text.positiontup or ()), constants)

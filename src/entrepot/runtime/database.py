@@ -1,51 +1,101 @@
-"""The database as the machinery sees it: one writer, some readers. SQLite in WAL mode with every commit synced."""
+"""The database as the machinery sees it: writers and readers, on SQLite or on PostgreSQL.
+
+SQLite: WAL with every commit synced, one writer per process. PostgreSQL: READ COMMITTED, so what must not change
+between two statements is locked by the first (`Unit.serialize`, `with_for_update`).
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from datetime import timedelta
+from typing import Any, Final, Protocol
 
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from entrepot.errors import InvalidError
+from entrepot.runtime.database_url import Kind, database_path, kind_of
 from entrepot.runtime.errors import DatabaseUnavailableError
+from entrepot.runtime.groups import Groups
+from entrepot.runtime.inline import BEGIN, open_inline
 
 BUSY_TIMEOUT_MS: Final = 10_000
 READERS: Final = 4
+LOCK_TIMEOUT_MS: Final = 4_000
+PATIENCE: Final = timedelta(seconds=5)
+"""How long one statement of a web process may take on PostgreSQL."""
+
 # Asserted on each connection: SQLite forgets foreign_keys and synchronous between connections.
 PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
-    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
     "PRAGMA cache_size = -16000",
     "PRAGMA temp_store = MEMORY",
 )
+SILENT: Final = (OperationalError, InterfaceError, PoolTimeoutError)
+"""What the toolkit raises when the database does not answer, or gave up on a lock."""
+
+
+class Transaction(Protocol):
+    """A write transaction under way."""
+
+    @property
+    def connection(self) -> AsyncConnection:
+        """For its statements."""
+        ...
+
+    async def commit(self) -> None:
+        """What was written is on the disk when this returns. Raises OperationalError: then nothing of it is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A transaction on a connection of its own. Implements Transaction."""
+
+    connection: AsyncConnection
+
+    async def commit(self) -> None:
+        """See Transaction."""
+        await self.connection.commit()
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
     """Two pools on one database.
 
-    writer: one connection, so writers of this process queue here and not in SQLite; its transactions begin
+    writer: on SQLite one connection, so writers of this process queue here and not in SQLite; its transactions begin
     IMMEDIATE, so one that began can commit. reader: for questions that may take long; never for pulls (hot.py).
     """
 
+    kind: Kind
+    url: str
     writer: AsyncEngine
     reader: AsyncEngine
-    path: Path
+    groups: Groups | None = None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """A write transaction, taken back unless it ends with its `commit`. Raises what SILENT names."""
+        if self.groups is not None:
+            async with self.groups.turn() as turn:
+                yield turn
+        else:
+            async with self.writer.connect() as connection:
+                await connection.begin()
+                yield Alone(connection)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A connection in a write transaction: committed at the end, rolled back on any error."""
         try:
-            async with self.writer.begin() as connection:
-                yield connection
-        except OperationalError as error:
+            async with self.transaction() as transaction:
+                yield transaction.connection
+                await transaction.commit()
+        except SILENT as error:
             raise DatabaseUnavailableError("the database does not answer; try again") from error
 
     @asynccontextmanager
@@ -54,7 +104,7 @@ class Database:
         try:
             async with self.reader.connect() as connection:
                 yield connection
-        except OperationalError as error:
+        except SILENT as error:
             raise DatabaseUnavailableError("the database does not answer; try again") from error
 
     async def close(self) -> None:
@@ -63,26 +113,30 @@ class Database:
         await self.reader.dispose()
 
 
-def database_path(url: str) -> Path:
-    """The file of a `sqlite:///…` URL. Raises InvalidError for any other URL."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
-        raise InvalidError("database.url must be sqlite:///<path>", "database.url")
-    return Path(parsed.database)
+def open_database(url: str, pool: int = 10, patience: timedelta = PATIENCE) -> Database:
+    """The database at *url*, with at most *pool* writers where there may be several. Nothing is connected yet.
+
+    patience: how long one statement may take on PostgreSQL. Raises InvalidError.
+    """
+    kind = kind_of(url)
+    if kind is Kind.SQLITE:
+        path = database_path(url)
+        address, one = f"sqlite+aiosqlite:///{path}", {"pool_size": 1, "max_overflow": 0, "pool_timeout": 30}
+        writer = create_async_engine(address, async_creator=lambda *_, **_options: open_inline(path), **one)
+        reader = create_async_engine(address, pool_size=READERS, max_overflow=0, pool_timeout=30)
+        _prepare(writer, BEGIN)
+        _prepare(reader, "BEGIN", f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        return Database(kind, url, writer, reader, Groups(writer))
+    target = make_url(url).set(drivername="postgresql+psycopg")
+    limits = f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={patience // timedelta(milliseconds=1)}"
+    options = {"options": limits, "prepare_threshold": 2}
+    shared: dict[str, Any] = {"max_overflow": 0, "pool_timeout": 10, "pool_pre_ping": True, "connect_args": options}
+    writer = create_async_engine(target, pool_size=pool, **shared)
+    reader = create_async_engine(target, pool_size=READERS, isolation_level="REPEATABLE READ", **shared)
+    return Database(kind, url, writer, reader)
 
 
-def open_database(url: str) -> Database:
-    """The database at *url*. Nothing is connected before the first use."""
-    path = database_path(url)
-    address = f"sqlite+aiosqlite:///{path}"
-    writer = create_async_engine(address, pool_size=1, max_overflow=0, pool_timeout=30)
-    reader = create_async_engine(address, pool_size=READERS, max_overflow=0, pool_timeout=30)
-    _prepare(writer, "BEGIN IMMEDIATE")
-    _prepare(reader, "BEGIN")
-    return Database(writer, reader, path)
-
-
-def _prepare(engine: AsyncEngine, begin: str) -> None:
+def _prepare(engine: AsyncEngine, begin: str, *more: str) -> None:
     """Our own BEGIN instead of the driver's, which comes late and is never IMMEDIATE; pragmas on each connection."""
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -90,7 +144,7 @@ def _prepare(engine: AsyncEngine, begin: str) -> None:
         del record
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in PRAGMAS:
+        for pragma in (*PRAGMAS, *more):
             cursor.execute(pragma)
         cursor.close()
 

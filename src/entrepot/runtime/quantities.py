@@ -1,10 +1,11 @@
-"""Sizes, durations and counts as people write them in settings."""
+"""Sizes, durations, counts and networks as people write them in settings."""
 
+import ipaddress
 import re
 from datetime import timedelta
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -24,6 +25,7 @@ DURATIONS: Final = {
 
 NUMBER_AND_UNIT: Final = re.compile(r"([0-9]{1,15}) ?([A-Za-z]*)", re.ASCII)
 SIZE_FORM: Final = "write a size such as 65536, 512KiB, 4MiB or 50GiB"
+NETWORKS_FORM: Final = "write networks such as 10.0.0.0/8, fd00::/8"
 DURATION_FORM: Final = "write a duration such as 50ms, 10s, 5m or 1h"
 LONGEST: Final = timedelta(days=366 * 100)
 
@@ -81,3 +83,22 @@ Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
 
 Count = Annotated[int, Field(ge=0, le=4096)]
 """A number of processes; 0 leaves the choice to the machine."""
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """The networks in a list such as `10.0.0.0/8, fd00::/8`; none in an empty text. Raises ValueError."""
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError(NETWORKS_FORM) from None
+
+
+def _read_networks(text: str) -> str:
+    return ", ".join(map(str, parse_networks(text)))
+
+
+Networks = Annotated[str, AfterValidator(_read_networks)]
+"""A setting's type: networks with commas between them."""

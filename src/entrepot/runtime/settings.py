@@ -5,7 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
-from entrepot.runtime.quantities import Duration
+from entrepot.runtime.quantities import Count, Duration
 from entrepot.runtime.secret import NOTHING, Secret
 
 
@@ -23,13 +23,14 @@ class Database:
     """Where rows are kept. The URL may hold a password, so it is a secret as a whole."""
 
     url: Annotated[Secret, "Database URL; empty: SQLite, file entrepot.db in the data folder."] = NOTHING
+    pool: Annotated[Count, "Most connections for writing of one process, and for pulls, on PostgreSQL."] = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jobs:
     """How a worker finds and keeps its jobs."""
 
-    poll: Annotated[Duration, "How often a worker looks for a new job."] = timedelta(milliseconds=50)
+    poll: Annotated[Duration, "How often a worker on SQLite looks for a new job; on PostgreSQL it is told."] = timedelta(milliseconds=50)
     lease: Annotated[Duration, "How long a job belongs to a worker that no longer says it is alive."] = timedelta(
         seconds=30
     )

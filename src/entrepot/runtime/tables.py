@@ -1,4 +1,4 @@
-"""The MetaData all tables hang on, the type of instants, and the machinery's own table: `job`."""
+"""The MetaData all tables hang on, the types they share, and the machinery's own tables: `job` (SQLite only) and `lease`."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -17,6 +17,7 @@ from sqlalchemy import (
     TypeDecorator,
     text,
 )
+from sqlalchemy.types import TypeEngine
 
 METADATA: Final = MetaData(
     naming_convention={
@@ -47,6 +48,11 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else EPOCH + timedelta(microseconds=int(value))
 
 
+def bytewise(length: int) -> TypeEngine[str]:
+    """Text of up to *length* characters that compares and sorts by its bytes, whatever the database's language."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 # Row ids: SQLite gives out numbers by itself only to a column declared exactly INTEGER.
 RowId: Final = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -69,6 +75,21 @@ job: Final = Table(
     Column("error", Text, nullable=False, server_default=text("''")),
     CheckConstraint("state IN ('waiting', 'running', 'done', 'failed')", name="state"),
     Index("ix_job_state_queue_priority_id", "state", "queue", "priority", "id"),
-    Index("uq_job_waiting", "dedup", unique=True, sqlite_where=text("state = 'waiting'")),
+    Index(
+        "uq_job_waiting",
+        "dedup",
+        unique=True,
+        sqlite_where=text("state = 'waiting'"),
+        postgresql_where=text("state = 'waiting'"),
+    ),
     Index("ix_job_name_state", "name", "state"),
+)
+
+lease: Final = Table(
+    "lease",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(26), nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("until", Instant, nullable=False),
 )

@@ -6,23 +6,32 @@ PUT emits `ManifestPushed`; the audit row and the job `scan.image` stand in the 
 a crash before the commit leaves none of the three. Broken, `tests/contract/test_unit_of_work.py` fails.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
-from sqlalchemy import Executable, Row
+from sqlalchemy import Executable, Row, func, select
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from entrepot.clock import Clock
-from entrepot.runtime.database import Database
+from entrepot.runtime.database import SILENT, Database, Transaction
+from entrepot.runtime.database_url import Kind
 from entrepot.runtime.errors import DatabaseUnavailableError
 from entrepot.runtime.events.model import Actor, Event
 from entrepot.runtime.jobs.model import Job
-from entrepot.runtime.jobs.queue import enqueue
+from entrepot.runtime.jobs.queue import announce, enqueue
 from entrepot.runtime.uninterrupted import uninterrupted
+
+T = TypeVar("T")
+RETRIES: Final = 3
+BACK_OFF_SECONDS: Final = 0.05
+ROLLED_BACK: Final = frozenset({"40001", "40P01"})
+"""SQLSTATEs after which nothing was done and the same may succeed: a serialization failure, a deadlock."""
 
 Reaction = tuple[type[Event], Callable[[Any], Iterable[Job]]]
 
@@ -48,6 +57,16 @@ class Unit:
     async def fetch_all(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         """All rows *statement* gives."""
         return (await self.connection.execute(statement, values)).all()
+
+    async def serialize(self, *key: str | int) -> None:
+        """Waits until no other unit holds *key*, and holds it to the end of this one.
+
+        For what is read and then written where there is no row to lock yet. Take keys in sorted order. On SQLite each
+        writer is alone anyway.
+        """
+        if self.connection.dialect.name == Kind.POSTGRESQL:
+            text = "/".join(str(part) for part in key)
+            await self.connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(text, 0))))
 
     def emit(self, event: Event) -> None:
         """Says that *event* happened, if this unit is committed."""
@@ -79,23 +98,44 @@ class Work:
     async def __call__(self, by: Actor) -> AsyncIterator[Unit]:
         """A unit done on behalf of *by*. Raises DatabaseUnavailableError."""
         try:
-            async with self.database.writer.connect() as connection:
-                await connection.begin()
-                unit = Unit(connection, by)
+            async with self.database.transaction() as transaction:
+                unit = Unit(transaction.connection, by)
                 yield unit
                 # From here on a client that leaves no longer cancels: the outcome must be one or the other.
-                await uninterrupted(self._finish(unit))
-        except OperationalError as error:
+                await uninterrupted(self._finish(unit, transaction))
+        except SILENT as error:
             raise DatabaseUnavailableError("the database does not answer; try again") from error
 
-    async def _finish(self, unit: Unit) -> None:
+    async def run(self, by: Actor, change: Callable[[Unit], Awaitable[T]]) -> T:
+        """What *change* gives, in a unit of its own; all of it again, up to three times, where a deadlock undid it.
+
+        Raises DatabaseUnavailableError, and what *change* raises.
+        """
+        for attempt in range(RETRIES):
+            try:
+                async with self(by) as unit:
+                    result = await change(unit)
+            except DatabaseUnavailableError as error:
+                if not _was_rolled_back(error.__cause__):
+                    raise
+                await asyncio.sleep(random.uniform(0, BACK_OFF_SECONDS * 2**attempt))  # noqa: S311  no secret
+            else:
+                return result
+        async with self(by) as unit:
+            return await change(unit)
+
+    async def _finish(self, unit: Unit, transaction: Transaction) -> None:
         for event in unit.events:
             for listener in self.listeners:
                 await listener(unit, event)
             for kind, react in self.reactions:
                 if isinstance(event, kind):
                     unit.jobs.extend(react(event))
-        now = self.clock.now()
-        for job in unit.jobs:
-            await enqueue(unit.connection, job, now)
-        await unit.connection.commit()
+        # Last: equal jobs of others are locked from here on.
+        await enqueue(unit.connection, unit.jobs, self.clock.now())
+        await transaction.commit()
+        await announce(unit.connection, unit.jobs)
+
+
+def _was_rolled_back(cause: BaseException | None) -> bool:
+    return isinstance(cause, DBAPIError) and getattr(cause.orig, "sqlstate", None) in ROLLED_BACK

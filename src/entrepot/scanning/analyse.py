@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,12 +12,13 @@ import structlog
 from entrepot.catalog import blobs
 from entrepot.clock import Clock
 from entrepot.content import copies
-from entrepot.content.backends.filesystem import FACTS, FilesystemBlobs
 from entrepot.content.errors import CopySuspectError
+from entrepot.content.model import FACTS
+from entrepot.content.ports import BlobStore, StoredBytes
 from entrepot.ids import ulid
 from entrepot.oci.digest import Digest
 from entrepot.runtime.events.model import SYSTEM
-from entrepot.runtime.unit_of_work import Work
+from entrepot.runtime.unit_of_work import Unit, Work
 from entrepot.scanning import store
 from entrepot.scanning.codec import pack
 from entrepot.scanning.errors import AnalyserError
@@ -45,7 +47,7 @@ class AnalyseLayer:
     """Runs `scan.layer`."""
 
     work: Work
-    files: FilesystemBlobs
+    files: BlobStore
     pool: LayerPool
     clock: Clock
 
@@ -57,16 +59,19 @@ class AnalyseLayer:
         digest, analysers = Digest.parse(job.digest), analyser_set()
         async with self.work(SYSTEM) as unit:
             if await store.facts_key(unit, job.digest, analysers) is not None:
+                # An image may have begun to wait in the same moment as the facts came.
+                await _wake(unit, job.digest)
                 return
             copy = await copies.copy_key(unit, digest)
             is_layer = await store.is_layer(unit, job.digest)
         if copy is None:
             raise CopySuspectError(job.digest)
-        path = self.files.path(copy[0])
-        if not is_layer and not sniff(await asyncio.to_thread(_head, path)):
+        if not is_layer and not sniff(await _head(self.files, copy[0], copy[1])):
             return
-        facts = await self._read(path, digest, copy[1])
-        if not facts.complete and await asyncio.to_thread(_digest_of, path, digest.algorithm) != digest.hex:
+        async with self.files.opened(copy[0]) as path:
+            facts = await self._read(path, digest, copy[1])
+            is_other = not facts.complete and await asyncio.to_thread(_digest_of, path, digest.algorithm) != digest.hex
+        if is_other:
             # Not the layer is to blame, but the disk: what is left of the layer says nothing of it.
             async with self.work(SYSTEM) as unit:
                 await blobs.suspect(unit, copy[0], "other bytes than were pushed")
@@ -77,11 +82,10 @@ class AnalyseLayer:
                 await blobs.suspect(unit, copy[0], "other bytes than were pushed")
             raise CopySuspectError(copy[0])
         key = f"{FACTS}/{analysers}/{digest.algorithm}-{digest.hex}.{ulid()}"
-        await asyncio.to_thread(lambda: self.files.put(key, pack(facts)))
+        await self.files.put(key, await asyncio.to_thread(pack, facts))
         async with self.work(SYSTEM) as unit:
             await store.add_facts(unit, facts, analysers, key, self.clock.now())
-            for image in await store.images_waiting_for(unit, job.digest):
-                unit.enqueue(ScanImage(image))
+            await _wake(unit, job.digest)
 
     async def _read(self, path: Path, digest: Digest, size: int) -> LayerFacts:
         try:
@@ -94,11 +98,18 @@ class AnalyseLayer:
             return LayerFacts(str(digest), "", "", size, 0, 0, complete=False, problems=(problem,))
 
 
+async def _wake(unit: Unit, layer: str) -> None:
+    for image in await store.images_waiting_for(unit, layer):
+        unit.enqueue(ScanImage(image))
+
+
 def _digest_of(path: Path, algorithm: str) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(HEAD_BYTES)
+async def _head(files: StoredBytes, key: str, size: int) -> bytes:
+    if not size:
+        return b""
+    async with aclosing(files.stream(key, 0, min(HEAD_BYTES, size))) as pieces:
+        return b"".join([piece async for piece in pieces])

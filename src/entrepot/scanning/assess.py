@@ -7,16 +7,19 @@ time for the feed's own re-evaluation.
 
 import asyncio
 import hashlib
-import json
+from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any, Final
 
 from entrepot.clock import Clock
 from entrepot.content import copies
-from entrepot.content.backends.filesystem import FACTS, FilesystemBlobs
+from entrepot.content.model import FACTS
+from entrepot.content.ports import BlobStore
 from entrepot.ids import ulid
 from entrepot.oci import mediatype
+from entrepot.oci.document import parse
+from entrepot.oci.errors import ManifestInvalidError
 from entrepot.oci.manifest import Manifest
 from entrepot.runtime.database import Database
 from entrepot.runtime.events.model import SYSTEM
@@ -50,7 +53,7 @@ class AssessImage:
 
     work: Work
     database: Database
-    files: FilesystemBlobs
+    files: BlobStore
     clock: Clock
 
     async def __call__(self, job: ScanImage) -> None:
@@ -62,7 +65,7 @@ class AssessImage:
         facts = overlay(layers.facts, layers.config)
         reasons = set(facts.reasons) | ({"foreign_layer"} if layers.foreign else set())
         key = f"{FACTS}/images/{job.digest.replace(':', '-')}.{ulid()}"
-        await asyncio.to_thread(lambda: self.files.put(key, pack(facts)))
+        await self.files.put(key, await asyncio.to_thread(pack, facts))
         while not await self._keep(job.digest, facts, reasons, layers.config, key):
             pass
 
@@ -84,11 +87,18 @@ class AssessImage:
                     unit.enqueue(ScanLayer(str(layer.digest)))
                 return None
             config = await copies.copy_key(unit, manifest.config.digest) if manifest.config else None
-        read = await asyncio.to_thread(
-            lambda: [None if key is None else unpack_layer(self.files.get(key)) for _, key in keys]
-        )
-        document = await asyncio.to_thread(_config, self.files, config[0]) if config else {}
+        read = [None if key is None else await self._facts(key) for _, key in keys]
+        document = await self._config(*config) if config else {}
         return _Layers(tuple(read), any(key is None for _, key in keys), document)
+
+    async def _facts(self, key: str) -> LayerFacts:
+        return await asyncio.to_thread(unpack_layer, await self.files.get(key))
+
+    async def _config(self, key: str, size: int) -> dict[str, Any]:
+        """The image's config document; an unreadable one is an empty one, and then layers and diff_ids do not agree."""
+        async with aclosing(self.files.stream(key, 0, min(size, MAX_CONFIG))) as pieces:
+            body = b"".join([piece async for piece in pieces]) if size else b""
+        return await asyncio.to_thread(_parsed, body)
 
     async def _keep(self, digest: str, facts: ImageFacts, reasons: set[str], config: dict[str, Any], key: str) -> bool:
         """Matches and keeps; False if a feed came in between, then nothing was done."""
@@ -106,6 +116,7 @@ class AssessImage:
         reasons = reasons | set(_uncovered(wanted, covered))
         status = ScanStatus.PARTIAL if reasons else ScanStatus.COMPLETE
         async with self.work(SYSTEM) as unit:
+            await unit.serialize(*store.FEEDS)
             if await store.feed_stamp(unit.connection) != stamp:
                 return False
             set_id = await self._keep_packages(unit, wanted, found)
@@ -154,12 +165,8 @@ def _uncovered(wanted: list[store.Version], covered: dict[str, store.Coverage]) 
     return sorted(found)
 
 
-def _config(files: FilesystemBlobs, key: str) -> dict[str, Any]:
-    """The image's config document; an unreadable one is an empty one, and then layers and diff_ids do not agree."""
-    with files.path(key).open("rb") as file:
-        body = file.read(MAX_CONFIG)
+def _parsed(body: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+        return parse(body)
+    except ManifestInvalidError:
         return {}
-    return document if isinstance(document, dict) else {}

@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import func, select
 
 from entrepot.catalog.queries import Artifact
-from entrepot.content.backends.filesystem import FilesystemBlobs
+from entrepot.content.ports import SmallBytes
 from entrepot.runtime.database import Database
 from entrepot.scanning.codec import finding_of, unpack_image
 from entrepot.scanning.model import Finding, ImageFacts, ImagePackage, ScanStatus, Severity
@@ -63,7 +63,7 @@ class ScanQueries:
     """Asks *database*; packages lie in *files*."""
 
     database: Database
-    files: FilesystemBlobs
+    files: SmallBytes
 
     async def state(self, artifact: Artifact) -> ScanState:
         """How far the analysis of *artifact* is; an index is as far as its least child."""
@@ -152,7 +152,7 @@ class ScanQueries:
             key = (await connection.execute(question)).scalar_one_or_none()
         if not key:
             return NOTHING
-        return await asyncio.to_thread(lambda: unpack_image(self.files.get(key)))
+        return await asyncio.to_thread(unpack_image, await self.files.get(key))
 
 
 def _state(status: ScanStatus) -> ScanState:

@@ -30,6 +30,9 @@ from entrepot.scanning.tables import (
 CHUNK: Final = 300
 PARTS: Final = {"alpine": frozenset({"main", "community"})}
 
+FEEDS: Final = ("scanning", "feeds")
+"""Held by whoever puts a feed into force, and by whoever adds versions that were matched with those in force."""
+
 Name = tuple[str, str]
 Version = tuple[str, str, str]
 

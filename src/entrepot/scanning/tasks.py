@@ -1,9 +1,7 @@
 """What runs in a worker."""
 
-from pathlib import Path
-
 from entrepot.clock import Clock
-from entrepot.content.backends.filesystem import FilesystemBlobs
+from entrepot.content.ports import BlobStore
 from entrepot.runtime.database import Database
 from entrepot.runtime.jobs.model import Task
 from entrepot.runtime.unit_of_work import Work
@@ -15,13 +13,11 @@ from entrepot.scanning.layers.pool import LayerPool
 from entrepot.scanning.reevaluate import Reevaluate
 
 
-def tasks(
-    work: Work, database: Database, files: FilesystemBlobs, pool: LayerPool, incoming: Path, clock: Clock
-) -> tuple[Task, ...]:
+def tasks(work: Work, database: Database, files: BlobStore, pool: LayerPool, clock: Clock) -> tuple[Task, ...]:
     """The kinds of jobs scanning runs, with what each needs."""
     return (
         Task(ScanLayer, AnalyseLayer(work, files, pool, clock)),
         Task(ScanImage, AssessImage(work, database, files, clock)),
-        Task(ApplyFeed, ApplyFeeds(work, incoming, clock)),
+        Task(ApplyFeed, ApplyFeeds(work, files, clock)),
         Task(Rematch, Reevaluate(work, clock)),
     )

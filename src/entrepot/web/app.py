@@ -11,20 +11,25 @@ import msgspec
 import structlog
 
 from entrepot.clock import Clock
-from entrepot.errors import EntrepotError
+from entrepot.errors import EntrepotError, LimitError
 from entrepot.runtime.telemetry.metrics import Metrics
+from entrepot.web.admission import Admission
+from entrepot.web.asgi import Message, Receive, Scope, Send
 from entrepot.web.errors import answer_for
+from entrepot.web.limits.breaches import breach
+from entrepot.web.limits.errors import BodyBrokenError, TooManyRequestsError
 from entrepot.web.ops import Ops
 from entrepot.web.problem import MEDIA_TYPE, document
-from entrepot.web.request import ClientGoneError, Message, Receive, Request, Scope, Send
-from entrepot.web.respond import AsgiApp, respond
+from entrepot.web.request import ClientGoneError, Request
+from entrepot.web.respond import CLOSE, AsgiApp, respond
 from entrepot.web.services import Services
 from entrepot.web.v2 import dispatch
-from entrepot.web.v2.errors import JSON
+from entrepot.web.v2.errors import JSON, respond_error
 
 NOT_FOUND: Final = b'{"errors":[{"code":"NAME_UNKNOWN","message":"nothing is here; the registry is at /v2/"}]}'
 FAULT: Final = b'{"errors":[{"code":"UNKNOWN","message":"an error on our side; its id is in X-Request-Id"}]}'
 FEEDS: Final = "/api/v1/feeds"
+LONGEST_PATH: Final = 2_048
 METHODS: Final = frozenset({"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"})
 
 log = structlog.get_logger("web")
@@ -40,6 +45,7 @@ class App:
     metrics: Metrics
     clock: Clock
     life: Callable[[], AbstractAsyncContextManager[None]]
+    admission: Admission
     quiet: bool = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,12 +56,26 @@ class App:
             await self._http(Request.of(scope, receive, send))
 
     async def _http(self, request: Request) -> None:
+        try:
+            await self._answer(request)
+            await self.admission.linger(request)
+        finally:
+            self.admission.leave(request)
+
+    async def _answer(self, request: Request) -> None:
         started = monotonic()
         try:
+            self.admission.check(request)
             await self._route(request)
         except ClientGoneError:
-            request.status = request.status or 499
+            if not request.status:
+                # Chunks that can't be read look like a client that left, and that one does not mind an answer.
+                await self._refuse(request, BodyBrokenError())
+                request.status = 499
         except EntrepotError as error:
+            if not request.status:
+                await self._refuse(request, error)
+                return
             # The answer had begun: all that is left is to break off, so that nobody takes it for whole.
             log.warning("request.broken_off", id=request.id, path=request.path, reason=error.message)
             raise
@@ -73,16 +93,35 @@ class App:
                 seconds,
                 request.sent,
             )
+            if request.error is not None and (limit := breach(request.error)) is not None:
+                self.metrics.breached(limit)
             if not self.quiet:
                 self._log(request, seconds)
+
+    async def _refuse(self, request: Request, error: EntrepotError) -> None:
+        """Answers what was refused before, or beside, the registry and the API, as those would."""
+        request.error = type(error)
+        request.hang_up = not isinstance(error, TooManyRequestsError)
+        if request.path.startswith(dispatch.PREFIX):
+            await respond_error(request, self.services, error, "")
+            return
+        answer = answer_for(error)
+        headers = [("content-type", MEDIA_TYPE)]
+        if isinstance(error, LimitError) and error.retry_after_seconds is not None:
+            headers.append(("retry-after", str(error.retry_after_seconds)))
+        text = msgspec.json.encode(document(answer.api_status, error.message, answer.code, [], request.id))
+        await respond(request, answer.api_status, headers, text)
 
     async def _route(self, request: Request) -> None:
         path = request.path
         if path.startswith(dispatch.PREFIX):
+            if "authorization" not in request.headers:
+                await self.admission.by_address(request)
             await dispatch.dispatch(request, self.services)
         elif path == "/v2":
             await respond(request, 308, [("location", dispatch.PREFIX)])
         elif path.startswith("/api/"):
+            await self.admission.by_address(request)
             await self._api(request)
         elif path == "/healthz":
             await self.ops.healthz(request)
@@ -99,26 +138,23 @@ class App:
         async def watched(message: Any) -> None:
             if message["type"] == "http.response.start":
                 request.status = message["status"]
-                message = {**message, "headers": [*message["headers"], (b"x-request-id", request.id.encode())]}
+                more = [(b"x-request-id", request.id.encode()), *([CLOSE] if request.ends_connection() else [])]
+                message = {**message, "headers": [*message["headers"], *more]}
             else:
                 request.sent += len(message.get("body", b""))
             await request.send(message)
 
-        request.scope["entrepot.request"] = request
         # Feeds are streamed, under a limit of their own; of all else the framework gets what was read in time.
         receive = request.receive if request.path == FEEDS else await self._whole_body(request)
-        if receive is not None:
-            await self.api(request.scope, receive, watched)
-
-    async def _whole_body(self, request: Request) -> Receive | None:
-        """Gives the request's body at once; None if it was too large, and that was answered."""
+        request.scope["entrepot.request"] = request
         try:
-            body = await request.read(self.services.limits.api_body_bytes)
-        except EntrepotError as error:
-            answer = answer_for(error)
-            text = msgspec.json.encode(document(answer.api_status, error.message, answer.code, [], request.id))
-            await respond(request, answer.api_status, [("content-type", MEDIA_TYPE)], text)
-            return None
+            await self.api(request.scope, receive, watched)
+        finally:
+            del request.scope["entrepot.request"]
+
+    async def _whole_body(self, request: Request) -> Receive:
+        """Gives the request's body at once. Raises BodyTooLargeError, BodyTooSlowError, ClientGoneError."""
+        body = await request.read(self.services.limits.api_body_bytes)
         pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive() -> Message:
@@ -140,7 +176,7 @@ class App:
             "event": "request",
             "id": request.id,
             "method": request.method,
-            "path": request.path,
+            "path": request.path[:LONGEST_PATH],
             "status": request.status,
             "ms": round(seconds * 1000, 2),
             "sent": request.sent,

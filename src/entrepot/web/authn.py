@@ -10,6 +10,7 @@ from entrepot.access.errors import CredentialsInvalidError, LoginRequiredError
 from entrepot.access.model import Principal
 from entrepot.access.secrets import is_secret
 from entrepot.access.tokens import Tokens
+from entrepot.web.admission import Admission
 from entrepot.web.request import Request
 
 LOGIN: Final = "log in first: docker login, or entrepot login"
@@ -21,11 +22,12 @@ class Authn:
 
     authenticate: Authenticate
     tokens: Tokens
+    admission: Admission
 
     async def registry(self, request: Request) -> Principal:
         """Who asks on /v2: a registry token, or Basic with the secret of a robot or a personal token.
 
-        Raises LoginRequiredError, TokenInvalidError, CredentialsInvalidError.
+        Raises LoginRequiredError, TokenInvalidError, CredentialsInvalidError, TooManyRequestsError.
         """
         scheme, value = _authorization(request)
         if scheme == "bearer":
@@ -36,12 +38,13 @@ class Authn:
                 request.actor(), name, secret, passwords=False, surface="registry"
             )
         request.principal = principal
+        await self.admission.by_principal(request, principal)
         return principal
 
     async def login(self, request: Request, surface: str) -> Principal:
         """Who asks with a name and secret, a person's password too, or with a personal token as bearer.
 
-        Raises LoginRequiredError, CredentialsInvalidError, LoginBusyError.
+        Raises LoginRequiredError, CredentialsInvalidError, LoginBusyError, LoginDelayedError, TooManyRequestsError.
         """
         scheme, value = _authorization(request)
         if scheme == "bearer":
@@ -52,10 +55,17 @@ class Authn:
             name, secret = basic(value)
         return await self.login_as(request, name, secret, surface)
 
+    async def login_or_anonymous(self, request: Request, surface: str) -> Principal:
+        """As `login`; anonymous is who sends no credential at all."""
+        if "authorization" in request.headers:
+            return await self.login(request, surface)
+        return Principal(request.actor())
+
     async def login_as(self, request: Request, name: str, secret: str, surface: str) -> Principal:
         """As `login`, with *name* and *secret* from elsewhere than the header."""
         principal = await self.authenticate.by_secret(request.actor(), name, secret, passwords=True, surface=surface)
         request.principal = principal
+        await self.admission.by_principal(request, principal)
         return principal
 
 

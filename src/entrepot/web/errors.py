@@ -27,6 +27,7 @@ from entrepot.oci import errors as oci
 from entrepot.registry import errors as registry
 from entrepot.runtime import errors as runtime
 from entrepot.scanning import errors as scanning
+from entrepot.web.limits import errors as limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,10 @@ ANSWERS: Final[Mapping[type[EntrepotError], Answer]] = {
     catalog.ProjectUnknownError: Answer(404, "NAME_UNKNOWN", 404),
     catalog.ManifestBlobUnknownError: Answer(404, "MANIFEST_BLOB_UNKNOWN", 409),
     catalog.StillReferencedError: Answer(405, "UNSUPPORTED", 409),
+    catalog.OperationUnknownError: Answer(404, "NAME_UNKNOWN", 404),
+    catalog.OperationOverError: Answer(409, "DENIED", 409),
+    catalog.UndoImpossibleError: Answer(409, "DENIED", 409),
+    catalog.QuotaExceededError: Answer(403, "DENIED", 403),
     catalog.ProjectExistsError: Answer(409, "DENIED", 409),
     catalog.ProjectNameInvalidError: Answer(400, "NAME_INVALID", 422),
     content.UploadUnknownError: Answer(404, "BLOB_UPLOAD_UNKNOWN", 404),
@@ -66,19 +71,30 @@ ANSWERS: Final[Mapping[type[EntrepotError], Answer]] = {
     access.PermissionDeniedError: Answer(403, "DENIED", 403),
     access.ProjectHiddenError: Answer(404, "NAME_UNKNOWN", 404),
     access.AccountExistsError: Answer(409, "DENIED", 409),
+    access.CredentialUnknownError: Answer(404, "NAME_UNKNOWN", 404),
     access.AccountNameInvalidError: Answer(400, "NAME_INVALID", 422),
     access.ScopeInvalidError: Answer(400, "UNSUPPORTED", 422),
     access.LoginBusyError: Answer(429, "TOOMANYREQUESTS", 429),
+    access.LoginDelayedError: Answer(429, "TOOMANYREQUESTS", 429),
     registry.PolicyBlockedError: Answer(403, "DENIED", 403),
     registry.QuarantinedError: Answer(403, "DENIED", 403),
+    registry.ConditionFailedError: Answer(412, "DENIED", 412),
+    registry.TooManyTagsError: Answer(414, "UNSUPPORTED", 414),
     registry.UnsupportedRequestError: Answer(405, "UNSUPPORTED", 405),
     runtime.DatabaseUnavailableError: Answer(503, "UNAVAILABLE", 503),
+    runtime.SchemaOldError: Answer(503, "UNAVAILABLE", 503),
     runtime.JobUnknownError: Answer(404, "NAME_UNKNOWN", 404),
     scanning.VersionMalformedError: Answer(400, "UNSUPPORTED", 422),
     scanning.FeedInvalidError: Answer(400, "UNSUPPORTED", 422),
     scanning.FeedRefusedError: Answer(409, "DENIED", 409),
     scanning.ScanUnknownError: Answer(404, "MANIFEST_UNKNOWN", 404),
     scanning.AnalyserError: Answer(503, "UNAVAILABLE", 503),
+    limits.RequestAmbiguousError: Answer(400, "UNSUPPORTED", 400),
+    limits.BodyBrokenError: Answer(400, "SIZE_INVALID", 400),
+    limits.RequestLineTooLongError: Answer(414, "UNSUPPORTED", 414),
+    limits.HeadersTooLargeError: Answer(431, "UNSUPPORTED", 431),
+    limits.BodyTooSlowError: Answer(408, "SIZE_INVALID", 408),
+    limits.TooManyRequestsError: Answer(429, "TOOMANYREQUESTS", 429),
     InvalidError: Answer(400, "UNSUPPORTED", 422),
     NotFoundError: Answer(404, "NAME_UNKNOWN", 404),
     ConflictError: Answer(409, "DENIED", 409),

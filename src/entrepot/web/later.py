@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from entrepot.web.request import Receive, Scope, Send
+from entrepot.web.asgi import Receive, Scope, Send
 from entrepot.web.respond import AsgiApp
 
 

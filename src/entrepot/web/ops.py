@@ -1,7 +1,7 @@
 """`/healthz`, `/readyz`, `/metrics`: for machines that watch, without login, and without anything secret."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,16 +13,18 @@ from entrepot.web.respond import respond
 
 TEXT: Final = ("content-type", "text/plain; charset=utf-8")
 ALIVE: Final = Statement("SELECT 1 FROM project LIMIT 1")
-COUNTS: Final = Statement("SELECT queue, state, count(*) FROM job GROUP BY queue, state")
 
 
 @dataclass(frozen=True, slots=True)
 class Ops:
-    """draining: whether the server is about to stop; metrics_folder: where all processes keep their metrics."""
+    """draining: whether the server is about to stop; metrics_folder: where all processes keep their metrics;
+    job_counts: how many jobs there are by (queue, state).
+    """
 
     hot: HotReader
     draining: Callable[[], bool]
     metrics_folder: str
+    job_counts: Callable[[], Awaitable[Mapping[tuple[str, str], int]]]
 
     async def healthz(self, request: Request) -> None:
         """200: this process runs."""
@@ -34,7 +36,7 @@ class Ops:
             await respond(request, 503, [TEXT], b"draining\n")
             return
         try:
-            self.hot.one(ALIVE, {})
+            await self.hot.one(ALIVE, {})
         except EntrepotError as error:
             await respond(request, 503, [TEXT], f"{error.message}\n".encode())
             return
@@ -42,6 +44,6 @@ class Ops:
 
     async def metrics(self, request: Request) -> None:
         """Everything counted, in the Prometheus text format."""
-        counts = self.hot.all(COUNTS, {})
-        body = await asyncio.to_thread(exposition, self.metrics_folder, lambda: [(a, b, c) for a, b, c in counts])
+        counts = [(queue, state, number) for (queue, state), number in (await self.job_counts()).items()]
+        body = await asyncio.to_thread(exposition, self.metrics_folder, lambda: counts)
         await respond(request, 200, [("content-type", "text/plain; version=0.0.4; charset=utf-8")], body)

@@ -9,10 +9,13 @@ from entrepot.web.services import Services
 
 
 async def record(request: Request, services: Services, error: EntrepotError, name: str, reference: str) -> None:
-    """Records *error* if it is a refusal; *name*, *reference*: the repository and what was asked of it, if any.
+    """Notes *error* for the count, and records it if it is a refusal.
+
+    *name*, *reference*: the repository and what was asked of it, if any.
 
     What was answered is in the log when this returns. Raises DatabaseUnavailableError.
     """
+    request.error = type(error)
     if isinstance(error, CredentialsInvalidError):
         await services.denials.sign_in_failed(request.actor(), error.account, request.path, error.message)
     elif isinstance(error, DeniedError):

@@ -1,20 +1,18 @@
 """A request as our own code sees it: parsed once, no framework."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl
 
 from entrepot.access.model import Principal
 from entrepot.content.errors import BodyTooLargeError
-from entrepot.errors import InvalidError
+from entrepot.errors import EntrepotError, InvalidError
 from entrepot.ids import ulid
 from entrepot.runtime.events.model import Actor
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+from entrepot.web.asgi import Message, Receive, Scope, Send
+from entrepot.web.limits.body import Incoming
+from entrepot.web.limits.turns import Who
 
 MAX_QUERY_FIELDS: Final = 300
 
@@ -27,7 +25,9 @@ class ClientGoneError(Exception):
 class Request:
     """An HTTP request. path: raw, as sent, without the query; headers: by lower-case name, the last of each.
 
-    What is learned while it is served is noted here for the log: *principal*, *status*, *sent* (bytes of body).
+    What is learned while it is served is noted here for the log: *principal*, *status*, *sent* (bytes of body), *error*
+    (the kind of what was answered instead: the error itself would hold on to the request by its traceback).
+    incoming: its body, if it has one; turn: whose turn it has; hang_up: the connection ends with the answer.
     """
 
     scope: Scope
@@ -41,6 +41,10 @@ class Request:
     principal: Principal | None = None
     status: int = 0
     sent: int = 0
+    error: type[EntrepotError] | None = None
+    incoming: Incoming | None = None
+    turn: Who | None = None
+    hang_up: bool = False
 
     @classmethod
     def of(cls, scope: Scope, receive: Receive, send: Send) -> "Request":
@@ -76,6 +80,18 @@ class Request:
             raise InvalidError("Content-Length is not a number", "Content-Length")
         return int(text)
 
+    def let_go(self) -> None:
+        """Gives up the connection. The server keeps it while anybody could still read the rest of a body from it, be it
+        only an object in a cycle that waits to be collected.
+        """
+        if self.incoming is not None:
+            self.incoming.close()
+            self.send = _nobody
+
+    def ends_connection(self) -> bool:
+        """Whether the connection ends with the answer: it is told to, or the rest of the body stands in the way."""
+        return self.hang_up or (self.incoming is not None and not self.incoming.whole)
+
     def has_body(self) -> bool:
         """Whether a body was announced."""
         return bool(self.length()) or "transfer-encoding" in self.headers
@@ -102,3 +118,7 @@ class Request:
                 raise BodyTooLargeError(limit)
             read += piece
         return bytes(read)
+
+
+async def _nobody(message: Message) -> None:
+    del message

@@ -1,15 +1,18 @@
 """Sends responses: small ones at once, files by name so that their bytes stay out of Python."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
-from entrepot.web.request import Receive, Request, Scope, Send
+from entrepot.web.asgi import Receive, Scope, Send
+from entrepot.web.request import Request
 
 Headers = list[tuple[str, str]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 PATHSEND: Final = "http.response.pathsend"
+CLOSE: Final = (b"connection", b"close")
 PIECE_BYTES: Final = 1 << 20
 # Pushed bytes share the origin of everything else: no browser may take them for a page.
 ALWAYS: Final = (("docker-distribution-api-version", "registry/2.0"), ("x-content-type-options", "nosniff"))
@@ -20,6 +23,8 @@ async def start(request: Request, status: int, headers: Headers) -> None:
     request.status = status
     lines = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in (*ALWAYS, *headers)]
     lines.append((b"x-request-id", request.id.encode()))
+    if request.ends_connection():
+        lines.append(CLOSE)
     await request.send({"type": "http.response.start", "status": status, "headers": lines})
 
 
@@ -47,10 +52,13 @@ async def respond_file(request: Request, headers: Headers, path: str, size: int)
     await request.send({"type": "http.response.body", "body": b""})
 
 
-async def respond_pieces(request: Request, headers: Headers, length: int, pieces: AsyncIterator[bytes]) -> None:
-    """206 with *length* bytes that come in *pieces*."""
-    await start(request, 206, [*headers, ("content-length", str(length))])
-    async for piece in pieces:
-        request.sent += len(piece)
-        await request.send({"type": "http.response.body", "body": piece, "more_body": True})
-    await request.send({"type": "http.response.body", "body": b""})
+async def respond_pieces(
+    request: Request, status: int, headers: Headers, length: int, pieces: AsyncGenerator[bytes, None]
+) -> None:
+    """*length* bytes that come in *pieces*, which are closed at once when the client leaves."""
+    async with aclosing(pieces):
+        await start(request, status, [*headers, ("content-length", str(length))])
+        async for piece in pieces:
+            request.sent += len(piece)
+            await request.send({"type": "http.response.body", "body": piece, "more_body": True})
+        await request.send({"type": "http.response.body", "body": b""})

@@ -27,19 +27,15 @@ from granian.server import MPServer
 
 from entrepot.runtime.lifeline import Lifeline
 
-CONNECTIONS: Final = 16_384
-"""Open connections per worker, idle ones too: granian accepts no more than its `backpressure`."""
-
-IDLE_TIMEOUT_MS: Final = 75_000
-"""Until the headers of a connection's first or next request are whole: granian has one limit for both."""
-
 STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 
 SETTLE_SECONDS: Final = 0.5
 """How long after it is loaded a worker hears these signals: by then its loop runs, and granian listens."""
 
-HEADER_BYTES: Final = 32 * 1_024
-"""The buffer for request line and headers. It is no exact limit: 40 KB still passed, so the middleware counts."""
+BUFFER_BYTES: Final = 256 * 1_024
+"""A connection's buffer at its largest. It bounds the pieces in which a body reaches us (400 MB came in 0.7 s in pieces
+of 32 KiB, in 0.4 s in pieces of 128), and the request line and headers, whose exact limits `limits/head.py` keeps.
+"""
 
 LOG_CONFIG: Final = {
     "version": 1,
@@ -70,6 +66,8 @@ class Draining:
 class WebServer:
     """What one web role needs to run.
 
+    idle: until the headers of a connection's first or next request are whole (granian has one limit for both);
+    connections: per worker, idle ones too: granian accepts no more than its `backpressure`.
     load: makes the ASGI application; called in each worker, after the fork, so it may capture anything.
     lifeline: what each worker holds on to besides its parent, who holds it already; None without a supervisor.
     """
@@ -82,6 +80,8 @@ class WebServer:
     body_drain: timedelta
     draining: Draining
     lifeline: Lifeline | None
+    idle: timedelta = timedelta(seconds=75)
+    connections: int = 16_384
 
     def run(self) -> None:
         """Serves until SIGTERM or SIGINT. Raises SystemExit(1) if workers crash one after the other."""
@@ -98,8 +98,10 @@ class WebServer:
             loop=Loops.uvloop,
             http=HTTPModes.http1,
             websockets=False,
-            backpressure=CONNECTIONS,
-            http1_settings=HTTP1Settings(header_read_timeout=IDLE_TIMEOUT_MS, max_buffer_size=HEADER_BYTES),
+            backpressure=self.connections,
+            http1_settings=HTTP1Settings(
+                header_read_timeout=self.idle // timedelta(milliseconds=1), max_buffer_size=BUFFER_BYTES
+            ),
             log_dictconfig=LOG_CONFIG,
             respawn_failed_workers=True,
             workers_kill_timeout=max(1, ceil(self.body_drain.total_seconds())),

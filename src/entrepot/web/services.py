@@ -5,21 +5,22 @@ from dataclasses import dataclass
 from entrepot.access.accounts import CreateRobot, CreateToken
 from entrepot.access.issue import IssueToken
 from entrepot.access.queries import AccountQueries
+from entrepot.access.revoke import DeleteRobot, RevokeToken
 from entrepot.audit.denials import RecordDenial
 from entrepot.audit.queries import SearchAudit
-from entrepot.catalog.projects import CreateProject
+from entrepot.catalog.projects import CreateProject, EditProject
 from entrepot.catalog.queries import CatalogQueries
-from entrepot.content.reader import BlobReader
 from entrepot.policy.modes import RequestMode
 from entrepot.policy.queries import PolicyQueries
 from entrepot.registry.deletion import Delete
 from entrepot.registry.healing import SuspectCopy
 from entrepot.registry.hot import RegistryReads
-from entrepot.registry.listing import ListTags
+from entrepot.registry.listing import ListRepositories, ListTags
 from entrepot.registry.pull import Pull
 from entrepot.registry.push import PutManifest
+from entrepot.registry.referrers import ListReferrers
 from entrepot.registry.uploads import Uploads
-from entrepot.runtime.jobs.queue import Queue
+from entrepot.runtime.jobs.ports import JobReader
 from entrepot.scanning.feeds.receive import ReceiveFeed
 from entrepot.scanning.queries import ScanQueries
 from entrepot.web.authn import Authn
@@ -28,7 +29,10 @@ from entrepot.web.settings import Limits
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The bundle. realm: URL of the token endpoint; service: the registry's name in tokens."""
+    """The bundle. realm: URL of the token endpoint; service: the registry's name in tokens.
+
+    chunk_min_bytes: the smallest chunk of an upload that the store likes; 0: any.
+    """
 
     realm: str
     service: str
@@ -42,17 +46,22 @@ class Services:
     uploads: Uploads
     delete: Delete
     list_tags: ListTags
+    list_repositories: ListRepositories
+    list_referrers: ListReferrers
     suspect: SuspectCopy
-    reader: BlobReader
+    chunk_min_bytes: int
     denials: RecordDenial
     create_project: CreateProject
+    edit_project: EditProject
     create_robot: CreateRobot
     create_token: CreateToken
+    delete_robot: DeleteRobot
+    revoke_token: RevokeToken
     accounts: AccountQueries
     catalog: CatalogQueries
     scans: ScanQueries
     policy: PolicyQueries
     request_mode: RequestMode
     receive_feed: ReceiveFeed
-    jobs: Queue
+    jobs: JobReader
     audit: SearchAudit

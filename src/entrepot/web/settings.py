@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
-from entrepot.runtime.quantities import GIB, MIB, Bytes, Count, Duration
+from entrepot.runtime.quantities import GIB, KIB, MIB, Bytes, Count, Duration
 
 LISTEN_FORM: Final = "write an IP address and a port, such as 127.0.0.1:5000 or [::1]:5000"
 URL_FORM: Final = "write scheme and host without a path, such as https://registry.example.org"
@@ -48,14 +48,44 @@ def _external_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _positive(duration: timedelta) -> timedelta:
+    if not duration:
+        raise ValueError("write a duration above zero")
+    return duration
+
+
+Number = Annotated[int, Field(ge=1, le=1_000_000)]
+Time = Annotated[Duration, AfterValidator(_positive)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The largest bodies that are read; one byte more is answered 413."""
+    """How large, how slow and how many; one byte or one request more is refused."""
 
     manifest_bytes: Annotated[Bytes, "Largest manifest."] = 4 * MIB
     blob_bytes: Annotated[Bytes, "Largest blob."] = 50 * GIB
     api_body_bytes: Annotated[Bytes, "Largest body of a management request."] = 1 * MIB
     feed_body_bytes: Annotated[Bytes, "Largest advisory feed that is uploaded."] = 256 * MIB
+    uploads_per_repository: Annotated[Number, "Most open uploads into one repository."] = 200
+    uploads_per_account: Annotated[Number, "Most open uploads of one account."] = 500
+    upload_idle: Annotated[Time, "How long an upload lives without a byte coming."] = timedelta(hours=24)
+    request_line_bytes: Annotated[Bytes, "Longest request line."] = 8 * KIB
+    header_bytes: Annotated[Bytes, "Largest headers of a request, all together."] = 32 * KIB
+    header_count: Annotated[int, Field(ge=1, le=100), "Most headers of a request, at most 100."] = 100
+    body_rate_bytes: Annotated[Bytes, "Least bytes a second of a body, over `body_window`."] = 10_000
+    body_window: Annotated[Time, "How long a body may stay below `body_rate_bytes`, its first byte too."] = timedelta(
+        seconds=30
+    )
+    idle: Annotated[Time, "How long a connection waits for the headers of its first or next request."] = timedelta(
+        seconds=75
+    )
+    connections: Annotated[Number, "Most connections of a web worker; more wait to be accepted."] = 16_384
+    in_flight: Annotated[Number, "Most requests at once of a web worker; turns are fair above 80 % of it."] = 4_096
+    in_flight_principal: Annotated[Number, "Most requests at once of one account, on this machine."] = 2_000
+    in_flight_address: Annotated[Number, "Most requests at once of one address without login, on this machine."] = 256
+    queue: Annotated[Duration, "How long a request over those numbers waits for its turn before it is refused."] = (
+        timedelta(seconds=10)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

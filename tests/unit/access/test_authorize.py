@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entrepot.access.authorize import HIDDEN, authorize, may, visible_projects
+from entrepot.access.authorize import (
+    HIDDEN,
+    LOG_IN,
+    authorize,
+    by_role,
+    check_catalog,
+    may,
+    refusal,
+    refusal_code,
+    visible_projects,
+)
 from entrepot.access.errors import InsufficientScopeError, PermissionDeniedError, ProjectHiddenError
 from entrepot.access.model import ACTIONS, ROLES, Grant, Permission, Principal, Project, Repository, Role, Site
 from entrepot.errors import EntrepotError
@@ -14,7 +24,9 @@ SHOP, OTHER = Project(1, "shop"), Project(2, "other")
 WEB = Repository(10, "shop/web", SHOP)
 NEW = Repository(0, "shop/new", SHOP)
 FOREIGN = Repository(20, "other/web", OTHER)
+OPEN = Repository(30, "open/web", Project(3, "open", public=True))
 ROBOT = Actor("shop+ci", "robot", 7)
+NOBODY = Actor("", "anonymous")
 
 
 def robot(role: Role, project_id: int | None = 1) -> Principal:
@@ -22,7 +34,8 @@ def robot(role: Role, project_id: int | None = 1) -> Principal:
 
 
 def holder(*actions: str, denied: dict[str, str] | None = None) -> Principal:
-    return Principal(ROBOT, (), {"shop/web": frozenset(actions)}, denied or {})
+    codes = {("shop/web", action): code for action, code in (denied or {}).items()}
+    return Principal(ROBOT, (), {"shop/web": frozenset(actions)}, denied=codes)
 
 
 def opened(principal: Principal, permission: Permission, resource: Site | Project | Repository) -> object:
@@ -45,6 +58,7 @@ MATRIX = {
     Permission.SCAN_CONFIGURE: {Role.ADMIN},
     Permission.POLICY_ACTIVATE: {Role.ADMIN},
     Permission.PROJECT_CREATE: {Role.ADMIN},
+    Permission.PROJECT_EDIT: {Role.ADMIN},
     Permission.ROBOT_WRITE: {Role.ADMIN},
     Permission.AUDIT_READ: {Role.ADMIN},
     Permission.SYSTEM_READ: {Role.ADMIN},
@@ -98,12 +112,51 @@ def test_a_token_allows_what_stands_in_it() -> None:
 
 
 def test_what_a_token_was_denied_is_said_at_once() -> None:
-    principal = holder("pull", denied={"shop/web:push": "no: you are a viewer"})
+    principal = holder("pull", denied={"push": "roles:viewer"})
 
     with pytest.raises(PermissionDeniedError) as caught:
         authorize(principal, Permission.REPO_PUSH, WEB)
 
-    assert caught.value.message == "no: you are a viewer"
+    assert caught.value.message == (
+        'robot "shop+ci" lacks repo.push on shop/web (has viewer); granted by an admin of this registry'
+    )
+
+
+@pytest.mark.parametrize("permission", Permission)
+def test_everybody_may_pull_what_is_public_and_nothing_more(permission: Permission) -> None:
+    for principal in (Principal(ROBOT), Principal(NOBODY)):
+        assert may(principal, permission, OPEN) == (permission is Permission.REPO_PULL)
+        assert not by_role(principal, permission, OPEN)
+        assert not may(principal, permission, WEB)
+        assert not may(principal, permission, Site())
+
+
+def test_a_right_that_came_from_being_public_ends_with_it() -> None:
+    token = Principal(ROBOT, (), {"open/web": frozenset({"pull"})}, frozenset({"open/web"}))
+    shut = Repository(30, "open/web", Project(3, "open"))
+
+    assert authorize(token, Permission.REPO_PULL, OPEN).resource is OPEN
+    with pytest.raises(PermissionDeniedError) as caught:
+        authorize(token, Permission.REPO_PULL, shut)
+    assert caught.value.message == HIDDEN
+    own = Principal(ROBOT, (), {"open/web": frozenset({"pull"})})
+    assert authorize(own, Permission.REPO_PULL, shut).resource is shut
+
+
+def test_who_is_not_logged_in_hears_the_same_of_all_he_may_not() -> None:
+    for repository in (WEB, OPEN, Repository(0, "none/x", Project(0, "none"))):
+        code = refusal_code(Principal(NOBODY), repository)
+        assert refusal(Principal(NOBODY), Permission.REPO_PUSH, repository, code) == LOG_IN
+
+
+def test_the_list_of_repositories_is_for_who_is_logged_in_and_asked_for_it() -> None:
+    check_catalog(Principal(ROBOT))
+    check_catalog(Principal(ROBOT, access={}, catalog=True))
+    with pytest.raises(InsufficientScopeError) as caught:
+        check_catalog(Principal(ROBOT, access={}))
+    assert caught.value.scope == "registry:catalog:*"
+    with pytest.raises(PermissionDeniedError):
+        check_catalog(Principal(NOBODY, access={}, catalog=True))
 
 
 @pytest.mark.parametrize("permission", [each for each in Permission if each not in ACTIONS])
@@ -122,7 +175,7 @@ def test_who_has_a_role_on_the_site_sees_all_projects() -> None:
 
 
 grants = st.builds(Grant, st.sampled_from(Role), st.sampled_from([None, 1, 2]))
-resources = st.sampled_from([Site(), SHOP, OTHER, WEB, NEW, FOREIGN])
+resources = st.sampled_from([Site(), SHOP, OTHER, WEB, NEW, FOREIGN, OPEN])
 permissions = st.sampled_from(Permission)
 
 

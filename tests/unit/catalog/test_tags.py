@@ -15,6 +15,7 @@ from entrepot.catalog.errors import ManifestUnknownError
 from entrepot.catalog.model import TagDeleted, TagMoved
 from entrepot.catalog.tables import manifest, project, repo, tag, tag_history
 from entrepot.clock import FixedClock
+from entrepot.content.tables import blob
 from entrepot.oci.digest import Digest
 from entrepot.runtime.database import open_database
 from entrepot.runtime.events.model import Actor, Event
@@ -77,6 +78,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         await unit.execute(insert(project).values(id=1, uid="p", name="shop", created_at=NOW))
         await unit.execute(insert(repo).values(id=1, uid="r", project_id=1, name="shop/web", created_at=NOW))
         for digest in (A, B):
+            await unit.execute(insert(blob).values(digest=str(digest), size=2))
             await unit.execute(
                 insert(manifest).values(
                     repo_id=1, digest=str(digest), media_type="m", artifact_type="", kind="image", size=2, bytes=b"{}",

@@ -255,3 +255,16 @@ def test_a_flipped_byte_gives_a_manifest_or_one_of_its_errors(data: st.DataObjec
 
     with contextlib.suppress(ManifestInvalidError, DigestInvalidError):
         assert Manifest.parse(bytes(body), OCI_MANIFEST).body == bytes(body)
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "\\uDFFFa", "\\\\ud83d\\ude00", "\\u0000", "\\\\\\u0000"])
+def test_a_text_of_half_a_pair_of_surrogates_or_with_a_nul_is_refused(text: str) -> None:
+    """Such an annotation was taken, and then neither the referrers nor the image could be shown: 500."""
+    for document in (f'{{"a": [{{"b": "{text}"}}]}}', f'{{"a": {{"{text}": 1}}}}'):
+        with pytest.raises(ManifestInvalidError, match=r"with a NUL|half a pair"):
+            parse(document.encode())
+
+
+def test_whole_pairs_of_surrogates_and_escaped_backslashes_are_texts() -> None:
+    assert parse(b'{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
+    assert parse(b'{"a": "\\\\u0000\\\\ud800"}') == {"a": "\\u0000\\ud800"}

@@ -37,6 +37,17 @@ class Role(StrEnum):
     WORKER = "worker"
 
 
+COURIER: Final = "courier"
+"""The child that stands in for a worker where there is none: it takes the pulls of this machine to the audit log."""
+
+CHILDREN: Final[dict[str | None, tuple[str, ...]]] = {
+    None: (Role.WEB, Role.WORKER),
+    Role.WEB: (Role.WEB, COURIER),
+    Role.WORKER: (Role.WORKER,),
+}
+"""What runs under the supervisor, by the part that was asked for."""
+
+
 Data = Annotated[
     Path | None,
     typer.Option("--data", help="Folder of everything that is kept; else ENTREPOT_DATA, else ./entrepot-data."),
@@ -62,11 +73,13 @@ def serve(
         typer.Option("--listen", metavar="HOST:PORT", help="Address of the web workers; port 0: a free one."),
     ] = None,
     role: Annotated[
-        Role | None, typer.Option("--role", help="Run this part alone. Without it: all parts, under a supervisor.")
+        str | None,
+        typer.Option("--role", metavar="web|worker", help="Run this part alone, on a data folder of its own."),
     ] = None,
     config: Config = None,
     secrets_dir: SecretsDir = None,
     lifeline: Annotated[bool, typer.Option("--lifeline", hidden=True)] = False,
+    prepares: Annotated[bool, typer.Option("--prepares", hidden=True)] = False,
 ) -> None:
     """Start the registry. On an empty folder it makes what it needs; SIGTERM stops it in order."""
     import structlog  # noqa: PLC0415  these take 0.5 s, which --help need not pay
@@ -78,17 +91,16 @@ def serve(
     settings = load(flags, data=data, config=config, secrets_dir=secrets_dir).settings
     logs.configure(settings.telemetry.log_level)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if role is None:
+    if role not in {None, *Role, COURIER}:
+        raise typer.BadParameter("web or worker", param_hint="--role")
+    if not lifeline:
         places = [("--config", config), ("--secrets-dir", secrets_dir)]
         repeated = [word for name, path in places if path is not None for word in (name, str(path.absolute()))]
-        raise typer.Exit(_supervise(settings, repeated))
+        raise typer.Exit(_supervise(settings, repeated, CHILDREN[role]))
     export_metrics_folder(settings)
-    line = _take_lifeline() if lifeline else None
+    line = _take_lifeline()
     try:
-        if role is Role.WEB:
-            _web(settings, line)
-        else:
-            _worker(settings)
+        _child(settings, str(role), line, prepares=prepares)
     except Exception:  # noqa: BLE001  it ends here, and is logged
         # Nobody watches a child's terminal: the log is where its end must be understood.
         structlog.get_logger().exception("serve.failed", role=role)
@@ -103,11 +115,23 @@ def _take_lifeline() -> "Lifeline":
     return line
 
 
-def _web(settings: "Settings", lifeline: "Lifeline | None") -> None:
-    from entrepot.web.server import Draining, WebServer  # noqa: PLC0415  see serve
-    from entrepot.wiring import prepare, web_app  # noqa: PLC0415
+def _child(settings: "Settings", role: str, lifeline: "Lifeline", *, prepares: bool) -> None:
+    from entrepot.wiring import prepare  # noqa: PLC0415  see serve
 
-    prepare(settings)
+    if prepares:
+        prepare(settings)
+    if role == Role.WEB:
+        _web(settings, lifeline)
+    else:
+        from entrepot.worker import courier, main  # noqa: PLC0415  a web process loads no worker code
+
+        (courier if role == COURIER else main)(settings)
+
+
+def _web(settings: "Settings", lifeline: "Lifeline") -> None:
+    from entrepot.web.server import Draining, WebServer  # noqa: PLC0415  see serve
+    from entrepot.wiring import web_app  # noqa: PLC0415
+
     host, port = settings.listen
     draining = Draining()
     WebServer(
@@ -119,36 +143,34 @@ def _web(settings: "Settings", lifeline: "Lifeline | None") -> None:
         body_drain=settings.server.body_drain,
         draining=draining,
         lifeline=lifeline,
+        idle=settings.server.limits.idle,
+        connections=settings.server.limits.connections,
     ).run()
 
 
-def _worker(settings: "Settings") -> None:
-    from entrepot.worker import main  # noqa: PLC0415  see serve
+def _supervise(settings: "Settings", repeated: list[str], roles: tuple[str, ...]) -> int:
+    """Runs a server of these *roles*; gives its exit status. *repeated*: the flags that its children get too.
 
-    main(settings)
-
-
-def _supervise(settings: "Settings", repeated: list[str]) -> int:
-    """Runs the whole server; gives its exit status. *repeated*: the flags that its children get too."""
+    The first of the roles prepares what the others need.
+    """
     from entrepot.runtime.exclusive import lock_folder, reserve_port  # noqa: PLC0415  see serve
     from entrepot.runtime.supervisor import Child, Supervisor  # noqa: PLC0415
     from entrepot.web.settings import format_listen  # noqa: PLC0415
 
     with lock_folder(settings.data) as lock, reserve_port(*settings.listen) as reserved:
         host, port = reserved.getsockname()[:2]
-        password = settings.data / "admin-password"
-        is_new = not password.exists()
         shutil.rmtree(settings.run, ignore_errors=True)
         own = ["--data", str(settings.data), "--listen", format_listen(host, port), *repeated]
         start = (*PYTHON, "entrepot.cli.main", "serve", "--role")
-        children = [Child(role, (*start, role, *own, "--lifeline")) for role in Role]
+        children = [Child(role, (*start, role, *own, "--lifeline")) for role in roles]
+        children[0] = Child(roles[0], (*children[0].command, "--prepares"))
         patience = settings.server.drain + settings.server.body_drain + MARGIN
         callable_host = CALLABLE.get(host, host)
         url = settings.server.external_url or f"http://{format_listen(callable_host, port)}"
 
         async def run() -> int:
             async with asyncio.TaskGroup() as group:
-                greeting = group.create_task(_greet(callable_host, port, url, password if is_new else None))
+                greeting = group.create_task(_greet(settings, callable_host, port, url if Role.WEB in roles else None))
                 status = await Supervisor(children, patience, inherited=(lock,)).run()
                 greeting.cancel()
             return status
@@ -156,12 +178,19 @@ def _supervise(settings: "Settings", repeated: list[str]) -> int:
         return asyncio.run(run())
 
 
-async def _greet(host: str, port: int, url: str, password: Path | None) -> None:
-    """Waits until the server is ready, then prints where it is; on a terminal also the first admin password."""
+async def _greet(settings: "Settings", host: str, port: int, url: str | None) -> None:
+    """Waits until the server is ready, then prints where it is; on a terminal also the first admin password.
+
+    url: None for a server without web workers, of which there is nothing to say.
+    """
+    if url is None:
+        return
+    password = settings.data / "admin-password"
+    is_new = not password.exists()
     while not await _is_ready(host, port):  # noqa: ASYNC110  it sets no event of ours
         await asyncio.sleep(POLL_SECONDS)
     typer.echo(f"Entrepot is ready at {url}")
-    first = _first_password(password)
+    first = _first_password(password if is_new else None)
     if first is not None:
         typer.echo(f'Log in as "admin" with the password {first} (kept in {password})')
 

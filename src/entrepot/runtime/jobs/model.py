@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -10,9 +10,18 @@ import msgspec
 VERDICT: Final = "verdict"
 LAYER: Final = "layer"
 FEED: Final = "feed"
+LIFECYCLE: Final = "lifecycle"
 
 # How many jobs of a queue run at once; `layer` follows the number of analysers instead.
-CONCURRENCY: Final = {VERDICT: 4, LAYER: 2, FEED: 1}
+CONCURRENCY: Final = {VERDICT: 4, LAYER: 2, FEED: 1, LIFECYCLE: 3}
+
+MAX_ATTEMPTS: Final = 5
+KEEP_DONE: Final = timedelta(days=1)
+KEEP_FAILED: Final = timedelta(days=30)
+MAX_PAGE: Final = 1_000
+MAX_ERROR: Final = 1_000
+GONE: Final = "no such job; ended ones are kept for a day, failed ones for 30"
+GIVEN_UP: Final = "each time its worker ended before it did"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +54,34 @@ class Task:
 
     job: type[Job]
     run: Handler
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A job a worker has taken: its row's id, kind, arguments and how often it was begun, this time included."""
+
+    id: str
+    name: str
+    args: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A job as people see it. id: 26 digits or letters that sort by age; state: waiting, running, done, failed."""
+
+    id: str
+    name: str
+    args: str
+    state: str
+    queue: str
+    attempts: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: str
+
+
+def back_off(attempts: int) -> timedelta:
+    """How long a job waits after it failed for the *attempts*th time: 1, 4, 16, 64 s."""
+    return timedelta(seconds=4 ** (attempts - 1))

@@ -6,19 +6,30 @@ No label ever holds a repository, tag, digest, user or address: their number has
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 ROUTES: Final = ("manifests", "blobs", "uploads", "tags", "token", "v2", "api", "ops", "other")
+LIMITS: Final = (
+    "request_line",
+    "headers",
+    "framing",
+    "body_size",
+    "body_rate",
+    "in_flight",
+    "passwords",
+    "log_in",
+    "other",
+)
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
 JobCounts = Callable[[], list[tuple[str, str, int]]]
 
 
 class Metrics:
-    """What one process counts. route: one of ROUTES."""
+    """What one process counts. route: one of ROUTES; limit: one of LIMITS."""
 
     def __init__(self) -> None:
         own = CollectorRegistry()
@@ -34,11 +45,44 @@ class Metrics:
         )
         self.sent = Counter("entrepot_http_sent_bytes", "Bytes of bodies sent.", ("route",), registry=own)
 
+        self.breaches = Counter("entrepot_limit_breaches", "Requests over a limit.", ("limit",), registry=own)
+
+    def breached(self, limit: str) -> None:
+        """A request was over a limit, and refused."""
+        self.breaches.labels(limit).inc()
+
     def answered(self, route: str, method: str, code: int, seconds: float, sent: int) -> None:
         """A request is over."""
         self.requests.labels(route, method, str(code)).inc()
         self.durations.labels(route).observe(seconds)
         self.sent.labels(route).inc(sent)
+
+
+class StorageMetrics:
+    """What one process counts of its store and its memory."""
+
+    def __init__(self) -> None:
+        own = CollectorRegistry()
+        self.cache = Counter("entrepot_cache_requests", "Questions to the memory for small blobs.", ("hit",), registry=own)
+        self.cache_bytes = Gauge(
+            "entrepot_cache_bytes", "Bytes of small blobs in memory.", registry=own, multiprocess_mode="livesum"
+        )
+        self.sync_failures = Counter(
+            "entrepot_storage_sync_failures", "Files that a disk did not keep; after 3 a process writes no more.", registry=own
+        )
+        self._hit, self._miss = self.cache.labels("true"), self.cache.labels("false")
+
+    def asked(self, hit: bool) -> None:  # noqa: FBT001  a callback
+        """The memory had a blob, or not."""
+        (self._hit if hit else self._miss).inc()
+
+    def cached(self, size: int) -> None:
+        """*size* bytes are in memory now."""
+        self.cache_bytes.set(size)
+
+    def sync_failed(self) -> None:
+        """A disk did not keep what it took."""
+        self.sync_failures.inc()
 
 
 class _Jobs:

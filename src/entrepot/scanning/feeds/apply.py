@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from entrepot.clock import Clock
+from entrepot.content.model import INCOMING
+from entrepot.content.ports import BlobStore
 from entrepot.runtime.events.model import SYSTEM, Actor
 from entrepot.runtime.unit_of_work import Work
 from entrepot.scanning import store as scans
@@ -40,30 +42,31 @@ class _Changes:
 
 @dataclass(frozen=True, slots=True)
 class ApplyFeeds:
-    """Runs `feed.apply` on files of the folder *incoming*."""
+    """Runs `feed.apply` on feeds that wait in *files*."""
 
     work: Work
-    incoming: Path
+    files: BlobStore
     clock: Clock
 
     async def __call__(self, job: ApplyFeed) -> None:
         """The feed is in force when this returns, or refused for good: then the file is gone and the log says why."""
-        path, by = self.incoming / job.upload, Actor(job.actor, "person")
-        if not await asyncio.to_thread(path.exists):
+        key, by = f"{INCOMING}/{job.upload}", Actor(job.actor, "person")
+        if await self.files.size(key) is None:
             return  # applied before: only the end of the job was lost
         try:
-            header, advisories = await asyncio.to_thread(read_feed, path)
-            source = job.source or header.source
-            await self._check(source, header, force=job.force)
-            await self._apply(by, source, header, advisories, path)
+            async with self.files.opened(key) as path:
+                header, advisories = await asyncio.to_thread(read_feed, path)
+                source = job.source or header.source
+                await self._check(source, header, force=job.force)
+                await self._apply(by, source, header, advisories, path)
         except (FeedInvalidError, FeedRefusedError) as error:
             field = getattr(error, "field", None)
             reason = f"{error.message} ({field})" if field else error.message
             async with self.work(by) as unit:
                 unit.emit(FeedRefused(source=job.source, outcome="denied", reason=reason))
-            await asyncio.to_thread(path.unlink)
+            await self.files.delete([key])
             raise
-        await asyncio.to_thread(path.unlink)
+        await self.files.delete([key])
 
     async def _check(self, source: str, header: Feed, *, force: bool) -> None:
         async with self.work(SYSTEM) as unit:
@@ -97,6 +100,7 @@ class ApplyFeeds:
                 await scans.mark_changed(unit, {(namespace, package) for namespace, package, _ in keys})
         digest = await asyncio.to_thread(lambda: hashlib.sha256(path.read_bytes()).hexdigest())
         async with self.work(by) as unit:
+            await unit.serialize(*scans.FEEDS)
             moved = await store.put_feed(unit, source, replace(header, source=source), digest, self.clock.now())
             for image in await scans.images_in(unit, moved):
                 unit.enqueue(ScanImage(image, again=True))

@@ -30,19 +30,19 @@ class Context:
         """The site, for *permission*. Raises PermissionDeniedError."""
         return authorize(self.principal, permission, SITE)
 
-    def project(self, permission: Permission, name: str) -> Scoped[Project]:
+    async def project(self, permission: Permission, name: str) -> Scoped[Project]:
         """The project *name*, for *permission*. Raises ProjectHiddenError, PermissionDeniedError."""
-        found = self.services.reads.project(name)
+        found = await self.services.reads.project(name)
         if found is None:
             raise ProjectHiddenError
         return authorize(self.principal, permission, found)
 
-    def repository(self, permission: Permission, name: str) -> Scoped[Repository]:
+    async def repository(self, permission: Permission, name: str) -> Scoped[Repository]:
         """The repository *name*, for *permission*. Absent and forbidden are the same 404 here.
 
         Raises RepositoryUnknownError, PermissionDeniedError, NameInvalidError.
         """
-        found = self.services.reads.repository(check_name(name))
+        found = await self.services.reads.repository(check_name(name))
         if found is None or not may(self.principal, Permission.REPO_READ, found):
             raise RepositoryUnknownError
         return authorize(self.principal, permission, found)
@@ -50,7 +50,7 @@ class Context:
     async def artifact(self, permission: Permission, name: str, reference: str) -> Artifact:
         """What *reference* names in the repository *name*. Raises ManifestUnknownError and as `repository`."""
         checked = str(Digest.parse(reference)) if ":" in reference else check_tag(reference)
-        return await self.services.catalog.artifact(self.repository(permission, name), checked)
+        return await self.services.catalog.artifact(await self.repository(permission, name), checked)
 
 
 async def _context(request: HttpRequest) -> Context:

@@ -10,7 +10,7 @@ from starlette.requests import Request as HttpRequest
 from entrepot.access.model import Permission
 from entrepot.audit.queries import AuditFilter
 from entrepot.content.errors import BodyTooLargeError
-from entrepot.runtime.jobs.queue import JobRow
+from entrepot.runtime.jobs.model import JobRow
 from entrepot.web.api.context import AfterId, Asked, Limit
 from entrepot.web.api.schemas import AuditItem, FeedItem, FeedReceived, JobItem, Page
 from entrepot.web.request import Request

@@ -9,10 +9,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
-from entrepot.access.errors import LoginBusyError
 from entrepot.errors import (
     EntrepotError,
     InvalidError,
+    LimitError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -37,7 +37,7 @@ async def _ours(request: HttpRequest, error: Exception) -> Response:
     field = error.field if isinstance(error, InvalidError) else None
     errors = [{"pointer": field, "message": error.message}] if field else []
     headers = {}
-    if isinstance(error, UnavailableError | LoginBusyError):
+    if isinstance(error, UnavailableError | LimitError) and error.retry_after_seconds is not None:
         headers["retry-after"] = str(error.retry_after_seconds)
     if isinstance(error, UnauthenticatedError):
         headers["www-authenticate"] = 'Basic realm="entrepot", charset="UTF-8"'

@@ -40,6 +40,15 @@ class TokenMade(BaseModel):
     expires_at: datetime
 
 
+class TokenItem(BaseModel):
+    """A personal token."""
+
+    id: str
+    name: str
+    created_at: datetime
+    expires_at: datetime
+
+
 class WhoAmI(BaseModel):
     """Who asks, and his roles: on the site, or by project."""
 
@@ -48,10 +57,29 @@ class WhoAmI(BaseModel):
     role: str
 
 
+Visibility = Literal["private", "public"]
+
+
 class NewProjectBody(Body):
-    """A project to make."""
+    """A project to make; public: everybody may pull from it, logged in or not."""
 
     name: Name
+    visibility: Visibility = "private"
+
+
+class EditProjectBody(Body):
+    """Switches of a project to set; what is not given stays. strict_sizes: refuse manifests with wrong sizes."""
+
+    visibility: Visibility | None = None
+    strict_sizes: Annotated[bool | None, Field(strict=True)] = None
+
+
+class ProjectSwitches(BaseModel):
+    """How a project stands."""
+
+    name: str
+    visibility: str
+    strict_sizes: bool
 
 
 class ProjectItem(BaseModel):
@@ -60,6 +88,8 @@ class ProjectItem(BaseModel):
     id: str
     name: str
     mode: str
+    visibility: str
+    strict_sizes: bool
     created_at: datetime
     repositories: int
 

@@ -1,14 +1,17 @@
 """GET, HEAD and DELETE of blobs, whole or a range. Spec: OCI distribution-spec, "Pulling blobs"; RFC 9110, 14."""
 
+import asyncio
 import re
 from typing import Final
 
 from entrepot.content.errors import CopySuspectError, RangeNotSatisfiableError
+from entrepot.content.model import Content
 from entrepot.oci.digest import Digest
 from entrepot.registry.model import BlobAnswer
 from entrepot.web.request import Request
 from entrepot.web.respond import Headers, respond, respond_file, respond_pieces
 from entrepot.web.services import Services
+from entrepot.web.v2.errors import OPERATION
 
 RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})\Z", re.IGNORECASE)
 
@@ -18,36 +21,53 @@ async def get(request: Request, services: Services, name: str, reference: str) -
     principal = await services.authn.registry(request)
     digest = Digest.parse(reference)
     try:
-        found = services.pull.blob(principal, name, digest, head=request.method == "HEAD")
+        found = await services.pull.blob(principal, name, digest, head=request.method == "HEAD")
+        etag = f'"{found.digest}"'
+        headers: Headers = [
+            ("content-type", "application/octet-stream"),
+            ("docker-content-digest", found.digest),
+            ("etag", etag),
+            ("accept-ranges", "bytes"),
+            ("cache-control", "private, max-age=31536000, immutable"),
+            ("content-security-policy", "sandbox"),
+        ]
+        if etag in request.headers.get("if-none-match", ""):
+            await respond(request, 304, headers)
+        elif request.method == "HEAD":
+            await respond(request, 200, [*headers, ("content-length", str(found.size))])
+        else:
+            part = _range(request, found, etag)
+            content = await services.pull.content(principal, name, found, part, request.client)
+            await _send(request, headers, found.size, part, content)
     except CopySuspectError as error:
         await services.suspect(error.key)
         raise
-    etag = f'"{found.digest}"'
-    headers: Headers = [
-        ("content-type", "application/octet-stream"),
-        ("docker-content-digest", found.digest),
-        ("etag", etag),
-        ("accept-ranges", "bytes"),
-        ("cache-control", "private, max-age=31536000, immutable"),
-        ("content-security-policy", "sandbox"),
-    ]
-    if etag in request.headers.get("if-none-match", ""):
-        await respond(request, 304, headers)
-    elif request.method == "HEAD":
-        await respond(request, 200, [*headers, ("content-length", str(found.size))])
-    elif wanted := _range(request, found, etag):
-        start, end = wanted
-        headers.append(("content-range", f"bytes {start}-{end - 1}/{found.size}"))
-        await respond_pieces(request, headers, end - start, services.reader.range(found.key, found.size, start, end))
-    else:
-        await respond_file(request, headers, found.path, found.size)
+
+
+async def _send(
+    request: Request, headers: Headers, size: int, part: tuple[int, int] | None, content: Content | str
+) -> None:
+    """Answers with *content*: all *size* bytes of the blob, or the *part* [start, end) of them, or where to get them."""
+    if isinstance(content, str):
+        await respond(request, 307, [*headers, ("location", content)])
+        return
+    status, length = 200, size
+    if part is not None:
+        status, length = 206, part[1] - part[0]
+        headers = [*headers, ("content-range", f"bytes {part[0]}-{part[1] - 1}/{size}")]
+    if content.data is not None:
+        await respond(request, status, [*headers, ("content-length", str(length))], bytes(content.data))
+    elif content.path is not None:
+        await respond_file(request, headers, content.path, size)
+    elif content.pieces is not None:
+        await respond_pieces(request, status, headers, length, content.pieces)
 
 
 async def delete(request: Request, services: Services, name: str, reference: str) -> None:
     """The repository has the blob no more, unless a manifest needs it."""
     principal = await services.authn.registry(request)
-    await services.delete.blob(principal, name, Digest.parse(reference))
-    await respond(request, 202, [])
+    op = await asyncio.shield(services.delete.blob(principal, name, Digest.parse(reference)))
+    await respond(request, 202, [(OPERATION, op)])
 
 
 def _range(request: Request, found: BlobAnswer, etag: str) -> tuple[int, int] | None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from entrepot.access.scopes import CATALOG
 from entrepot.catalog.errors import RepositoryUnknownError
 from entrepot.errors import EntrepotError, UnavailableError
 from entrepot.oci.reference import check_name
@@ -15,10 +16,11 @@ from entrepot.web.refusals import record
 from entrepot.web.request import Request
 from entrepot.web.respond import respond
 from entrepot.web.services import Services
-from entrepot.web.v2 import blobs, manifests, tags, token, uploads
+from entrepot.web.v2 import blobs, catalog, manifests, referrers, tags, token, uploads
 from entrepot.web.v2.errors import JSON, respond_error
 
 PREFIX: Final = "/v2/"
+BY_REFERENCE: Final = frozenset({"manifests", "blobs", "referrers"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ HANDLERS: Final[dict[tuple[str, str], tuple[Handler, str]]] = {
     ("uploads", "GET"): (uploads.state, "pull,push"),
     ("uploads", "DELETE"): (uploads.cancel, "pull,push"),
     ("tags", "GET"): (tags.get, "pull"),
+    ("referrers", "GET"): (referrers.get, "pull"),
 }
 
 
@@ -53,7 +56,7 @@ def route(path: str) -> Route | None:
     segments = path.split("/")
     if len(segments) >= 3 and segments[-2:] == ["tags", "list"]:
         return Route("tags", "/".join(segments[:-2]), "")
-    if len(segments) >= 3 and segments[-2] in {"manifests", "blobs"} and segments[-2:] != ["blobs", "uploads"]:
+    if len(segments) >= 3 and segments[-2] in BY_REFERENCE and segments[-2:] != ["blobs", "uploads"]:
         return Route(segments[-2], "/".join(segments[:-2]), segments[-1])
     if len(segments) >= 3 and segments[-2:] == ["blobs", "uploads"]:
         return Route("uploads", "/".join(segments[:-2]), "")
@@ -69,6 +72,7 @@ async def dispatch(request: Request, services: Services) -> None:
     scope = ""
     try:
         if found is None:
+            scope = CATALOG if below == catalog.PATH else ""
             await _base(request, services, below)
             return
         entry = HANDLERS.get((found.operation, request.method))
@@ -92,10 +96,13 @@ async def _base(request: Request, services: Services, below: str) -> None:
     if below == "auth" and request.method in {"GET", "POST"}:
         await token.issue(request, services)
         return
+    if below == catalog.PATH and request.method == "GET":
+        await catalog.get(request, services)
+        return
     # Whoever asks must be known before he learns which paths there are.
     await services.authn.registry(request)
-    if below != "":
+    if below not in {"", catalog.PATH}:
         raise RepositoryUnknownError
-    if request.method not in {"GET", "HEAD"}:
+    if below == catalog.PATH or request.method not in {"GET", "HEAD"}:
         raise UnsupportedRequestError(f"{request.method} is not offered here")
     await respond(request, 200, [JSON], b"{}")

@@ -4,10 +4,10 @@ from typing import Any, Final
 
 import msgspec
 
-from entrepot.access.errors import InsufficientScopeError, LoginBusyError
-from entrepot.catalog.errors import ManifestBlobUnknownError, StillReferencedError
+from entrepot.access.errors import InsufficientScopeError
+from entrepot.catalog.errors import ManifestBlobUnknownError, QuotaExceededError, StillReferencedError
 from entrepot.content.errors import RangeInvalidError, RangeNotSatisfiableError
-from entrepot.errors import EntrepotError, UnauthenticatedError, UnavailableError
+from entrepot.errors import EntrepotError, LimitError, UnauthenticatedError, UnavailableError
 from entrepot.web.errors import answer_for
 from entrepot.web.request import Request
 from entrepot.web.respond import Headers, respond
@@ -15,6 +15,9 @@ from entrepot.web.services import Services
 
 JSON: Final = ("content-type", "application/json")
 MAX_MISSING: Final = 100
+OPERATION: Final = "entrepot-operation"
+"""The header that names the operation by which a deletion can be undone."""
+
 
 
 async def respond_error(request: Request, services: Services, error: EntrepotError, scope: str) -> None:
@@ -26,7 +29,7 @@ async def respond_error(request: Request, services: Services, error: EntrepotErr
     headers: Headers = [JSON]
     if isinstance(error, UnauthenticatedError):
         headers.append(("www-authenticate", challenge(services, error, scope)))
-    if isinstance(error, UnavailableError | LoginBusyError):
+    if isinstance(error, UnavailableError | LimitError) and error.retry_after_seconds is not None:
         headers.append(("retry-after", str(error.retry_after_seconds)))
     if isinstance(error, RangeInvalidError):
         location, _, _ = request.path.partition("?")
@@ -41,7 +44,10 @@ async def respond_error(request: Request, services: Services, error: EntrepotErr
         more = error.missing[1:MAX_MISSING]
         entries += [{"code": answer.code, "message": f"{x} is missing too", "detail": {"digest": x}} for x in more]
     if isinstance(error, StillReferencedError):
-        entries[0]["detail"] = {"parents": list(error.parents)}
+        entries[0]["detail"] = {"parents": [{"digest": each.digest, "tags": each.tags} for each in error.parents]}
+    if isinstance(error, QuotaExceededError):
+        largest = [{"repository": name, "bytes": size} for name, size in error.largest]
+        entries[0]["detail"] = {"used": error.used, "limit": error.limit, "largest": largest}
     await respond(request, answer.status, headers, msgspec.json.encode({"errors": entries}))
 
 

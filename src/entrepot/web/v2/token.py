@@ -19,7 +19,10 @@ FORM: Final = "application/x-www-form-urlencoded"
 
 
 async def issue(request: Request, services: Services) -> None:
-    """A token for the scopes asked for, cut to what the caller may have; wrong credentials are 401, never anonymous."""
+    """A token for the scopes asked for, cut to what the caller may have.
+
+    Without a credential it is one for public projects; wrong credentials are 401, never that.
+    """
     fields = await _fields(request)
     scopes = parse_scopes(value for key, value in fields if key == "scope")
     if request.method == "POST":
@@ -27,10 +30,12 @@ async def issue(request: Request, services: Services) -> None:
         if given.get("grant_type") != "password":
             raise CredentialsInvalidError("this registry takes grant_type=password only")
         name, secret = given.get("username", ""), given.get("password", "")
+        if not secret:
+            raise CredentialsInvalidError("the form holds no password", name)
         principal = await services.authn.login_as(request, name, secret, "registry")
     else:
-        principal = await services.authn.login(request, "registry")
-    text = services.issue(principal, scopes)
+        principal = await services.authn.login_or_anonymous(request, "registry")
+    text = await services.issue(principal, scopes)
     # containerd keeps a token without expires_in for ever; a clock that is off must not matter, so no issued_at.
     answer = {"token": text, "access_token": text, "expires_in": services.token_seconds}
     await respond(request, 200, [JSON, ("cache-control", "no-store")], msgspec.json.encode(answer))

@@ -4,9 +4,9 @@ import asyncio
 import re
 from typing import Final
 
-from entrepot.content.errors import BodyTooLargeError
+from entrepot.content.errors import AlgorithmUnknownError, BodyTooLargeError
 from entrepot.errors import InvalidError
-from entrepot.oci.digest import Digest
+from entrepot.oci.digest import LENGTHS, Digest
 from entrepot.oci.errors import DigestInvalidError, SizeInvalidError
 from entrepot.oci.reference import NAME
 from entrepot.registry.model import UploadState
@@ -24,21 +24,26 @@ async def begin(request: Request, services: Services, name: str, reference: str)
     """Begins an upload; with `mount` links a blob instead if that is possible; with `digest` takes the whole body."""
     del reference
     principal = await services.authn.registry(request)
-    services.pull.may_push(principal, name)
+    await services.pull.may_push(principal, name)
     mount, source = request.query_value("mount"), request.query_value("from")
-    if mount and source and NAME.match(source):
+    if mount and (not source or NAME.match(source)):
         digest = Digest.parse(mount)
-        if await services.uploads.mount(principal, name, digest, source):
+        if await services.uploads.mount(principal, name, digest, source or None):
             await respond(request, 201, _created(name, digest))
             return
     whole = request.query_value("digest")
     digest_wanted = Digest.parse(whole) if whole else None
-    state = await services.uploads.begin(principal, name)
+    algorithm = digest_wanted.algorithm if digest_wanted else _algorithm(request)
+    state = await services.uploads.begin(principal, name, algorithm)
     if digest_wanted is None:
-        await respond(request, 202, _state_headers(name, state))
+        headers = _state_headers(name, state)
+        if services.chunk_min_bytes:
+            headers.append(("oci-chunk-min-length", str(services.chunk_min_bytes)))
+        await respond(request, 202, headers)
         return
     _check_length(request, services)
-    await services.uploads.finish(principal, name, state.id, digest_wanted, Chunk(), request.body())
+    chunk = Chunk(length=request.length())
+    await services.uploads.finish(principal, name, state.id, digest_wanted, chunk, request.body())
     await respond(request, 201, _created(name, digest_wanted))
 
 
@@ -83,6 +88,14 @@ def _id(reference: str) -> str:
     return reference if UPLOAD.match(reference) else ""
 
 
+def _algorithm(request: Request) -> str:
+    """The algorithm of the digest to come. Raises AlgorithmUnknownError."""
+    named = request.query_value("digest-algorithm")
+    if named is not None and named not in LENGTHS:
+        raise AlgorithmUnknownError(f"digest-algorithm is one of {', '.join(LENGTHS)}", "digest-algorithm")
+    return named or "sha256"
+
+
 def _chunk(request: Request) -> Chunk:
     epoch = request.query_value("epoch")
     if epoch is not None and not (epoch.isascii() and epoch.isdigit() and len(epoch) < 10):
@@ -90,14 +103,14 @@ def _chunk(request: Request) -> Chunk:
     text = request.headers.get("content-range")
     known = int(epoch) if epoch is not None else None
     if text is None:
-        return Chunk(epoch=known)
+        return Chunk(None, known, request.length())
     match = CONTENT_RANGE.match(text)
     if match is None or int(match[2]) < int(match[1]):
         raise InvalidError("Content-Range is written <first>-<last>", "Content-Range")
     start, length = int(match[1]), int(match[2]) - int(match[1]) + 1
     if request.length() not in {None, length}:
         raise SizeInvalidError("Content-Range and Content-Length differ", "Content-Range")
-    return Chunk(start, known, length)
+    return Chunk(start, known, length, is_exact=True)
 
 
 def _check_length(request: Request, services: Services) -> None:

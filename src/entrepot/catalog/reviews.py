@@ -1,0 +1,100 @@
+"""The review queue: whatever may have lost its last holder is looked at again, later. Nothing is searched for.
+
+A row says "look at this from then on", never "this is garbage": the collector asks again, under locks. The latest
+wish wins, so that a fresh lease puts a review off and a purge brings it forward.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import ColumnElement, and_, delete, select, tuple_, update
+
+from entrepot.catalog.tables import gc_review
+from entrepot.runtime.unit_of_work import Unit
+from entrepot.runtime.upsert import insert_or
+
+PURGE_NOW: Final = "purge-now"
+"""The cause of reviews that two people asked for: neither lease nor backup is waited for."""
+
+KEYS: Final = 200
+"""Rows named in one statement by their whole key."""
+
+
+class Kind(StrEnum):
+    """What is looked at: the link (repository, digest), the blob of a digest (repository 0), a manifest."""
+
+    LINK = "link"
+    BLOB = "blob"
+    MANIFEST = "manifest"
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One row of the queue. attempts: how often it was put off."""
+
+    kind: Kind
+    repo_id: int
+    key: str
+    cause: str
+    review_after: datetime
+    attempts: int
+
+
+Place = tuple[int, str]
+"""A repository's row and a digest in it; row 0 for a digest anywhere."""
+
+
+async def ask(unit: Unit, kind: Kind, places: Iterable[Place], after: datetime, cause: str) -> None:
+    """Each of *places* is to be looked at from *after* on."""
+    values = {"review_after": after, "cause": cause, "attempts": 0}
+    rows = [{"kind": kind.value, "repo_id": repo_id, "key": key, **values} for repo_id, key in sorted(set(places))]
+    if not rows:
+        return
+    wish = insert_or(gc_review)
+    columns = ("review_after", "cause", "attempts")
+    wish = wish.on_conflict_do_update(
+        index_elements=[gc_review.c.kind, gc_review.c.repo_id, gc_review.c.key],
+        set_={name: wish.excluded[name] for name in columns},
+    )
+    await unit.execute(wish, rows)
+
+
+async def due(unit: Unit, kind: Kind, now: datetime, limit: int) -> list[Review]:
+    """Reviews of *kind* whose time has come, oldest first, each locked; those another collector holds are left out."""
+    columns = (gc_review.c.repo_id, gc_review.c.key, gc_review.c.cause, gc_review.c.review_after, gc_review.c.attempts)
+    question = (
+        select(*columns)
+        .where(gc_review.c.kind == kind.value, gc_review.c.review_after <= now)
+        .order_by(gc_review.c.review_after)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [
+        Review(kind, row.repo_id, row.key, row.cause, row.review_after, row.attempts)
+        for row in await unit.fetch_all(question)
+    ]
+
+
+async def done(unit: Unit, kind: Kind, places: Sequence[Place]) -> None:
+    """Nothing more is to be looked at there."""
+    for part in chunks(places):
+        await unit.execute(delete(gc_review).where(gc_review.c.kind == kind.value, _among(part)))
+
+
+async def put_off(unit: Unit, kind: Kind, places: Sequence[Place], until: datetime) -> None:
+    """To be looked at again from *until* on; that is counted."""
+    values = {"review_after": until, "attempts": gc_review.c.attempts + 1}
+    for part in chunks(places):
+        await unit.execute(update(gc_review).where(gc_review.c.kind == kind.value, _among(part)).values(values))
+
+
+def chunks(places: Sequence[Place]) -> Iterable[Sequence[Place]]:
+    """*places* in parts that one statement can name."""
+    return (places[start : start + KEYS] for start in range(0, len(places), KEYS))
+
+
+def _among(places: Sequence[Place]) -> ColumnElement[bool]:
+    return and_(tuple_(gc_review.c.repo_id, gc_review.c.key).in_(list(places)))
