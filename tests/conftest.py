@@ -17,7 +17,9 @@ pytest_plugins = [
     "tests.real.server",
     "tests.real.postgres",
     "tests.real.object_store",
+    "tests.real.blob_store",
     "tests.real.replicas",
+    "tests.real.hostile",
 ]
 
 # A deadline per example would measure the neighbors on a shared machine, not the code.

@@ -42,6 +42,7 @@ PREFIX: Final = "ENTREPOT_"
 DATA: Final = Path("entrepot-data")
 """The data folder where none is named: below the current folder."""
 
+SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  no file of it has a name that others can choose
 PLACES: Final = ("ENTREPOT_DATA", "ENTREPOT_CONFIG", "ENTREPOT_SECRETS_DIR")
 """Variables that say where to read, not what."""
 
@@ -133,8 +134,14 @@ class Settings(BaseSettings):
 
     @property
     def metrics(self) -> Path:
-        """The folder in which the processes of one server add up their metrics."""
-        return self.run / "metrics"
+        """The folder in which the processes of one server add up their metrics: in memory, where the system has that.
+
+        They write through maps. On a disk that is full that is no error: the kernel kills who does it (SIGBUS).
+        """
+        if not os.access(SHARED_MEMORY, os.W_OK):
+            return self.run / "metrics"
+        seen = self.data.stat()
+        return SHARED_MEMORY / f"entrepot-{os.geteuid()}-{seen.st_dev:x}-{seen.st_ino:x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,10 +309,15 @@ def hide_userinfo(url: str) -> str:
 def export_metrics_folder(settings: Settings) -> None:
     """Tells prometheus_client, by the variable it knows, where this process adds its metrics.
 
-    To be called before prometheus_client is first imported: it looks only then.
+    To be called before prometheus_client is first imported: it looks only then. Raises PermissionError: somebody
+    else made that folder.
     """
-    settings.metrics.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(settings.metrics)
+    folder = settings.metrics
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+        # Others may write beside it: through a folder of theirs they would choose which files we write to.
+        raise PermissionError(f"{folder} is not ours: remove it")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
 def _shown(key: Key, value: object) -> str:

@@ -30,6 +30,7 @@ from entrepot.audit.recorder import Recorder
 from entrepot.audit.spool import Spool
 from entrepot.catalog.projects import CreateProject, EditProject
 from entrepot.catalog.queries import CatalogQueries
+from entrepot.catalog.quota import SetQuota
 from entrepot.clock import Clock, SystemClock
 from entrepot.content import sessions
 from entrepot.content.backends.filesystem import FilesystemBlobs
@@ -40,6 +41,9 @@ from entrepot.content.reader import FileReader
 from entrepot.content.writer import FileWriter, Room
 from entrepot.errors import InvalidError, UnavailableError
 from entrepot.lifecycle.leasing import RenewLease
+from entrepot.lifecycle.queries import StorageQueries
+from entrepot.lifecycle.requests import RequestWork
+from entrepot.lifecycle.trash import Purge, Undo
 from entrepot.policy.jobs import REACTIONS as POLICY
 from entrepot.policy.modes import RequestMode
 from entrepot.policy.queries import PolicyQueries
@@ -265,6 +269,11 @@ def _services(
         uploads=Uploads(pull, work, writer, clock, access, upload_limits),
         chunk_min_bytes=base.chunk_min_bytes,
         delete=Delete(pull, work, clock, settings.lifecycle.trash),
+        undo=Undo(work, clock),
+        purge=Purge(work, clock),
+        set_quota=SetQuota(work),
+        storage=StorageQueries(database),
+        request_work=RequestWork(work),
         list_tags=ListTags(pull),
         list_repositories=ListRepositories(pull, access),
         list_referrers=ListReferrers(pull),

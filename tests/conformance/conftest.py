@@ -1,12 +1,44 @@
 """A repository of each test's own on the shared server, and clients that may write to it."""
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import pytest
 
 from tests.real.protocol import Registry
-from tests.real.server import Credential, Server
+from tests.real.replicas import Replicas
+from tests.real.server import Credential, Server, new_server, running
+
+STACKS: Final = ("files", "replicas")
+"""One server on SQLite and files; three on PostgreSQL and S3, of which each request meets another."""
+
+
+@pytest.fixture(scope="session")
+def shared_server(request: pytest.FixtureRequest, stack: str) -> Server:
+    """A started registry of the *stack* for many tests: each makes its own project, and none stops it."""
+    if stack == "replicas":
+        replicas: Replicas = request.getfixturevalue("shared_replicas")
+        return replicas.front
+    single: Server = request.getfixturevalue("single_server")
+    return single
+
+
+@pytest.fixture(scope="session")
+def single_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A started server on SQLite and files."""
+    with running(new_server(tmp_path_factory.mktemp("single-server"))) as started:
+        yield started
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What is asked of the protocol runs on both stacks; what is asked of the API on one."""
+    if "stack" in metafunc.fixturenames:
+        is_protocol = metafunc.module.__name__.rpartition(".")[2].startswith("test_v2_")
+        stacks = STACKS if is_protocol else STACKS[:1]
+        marked = [pytest.param(each, marks=pytest.mark.xdist_group(f"conformance-{each}")) for each in stacks]
+        metafunc.parametrize("stack", marked, scope="session", ids=stacks)
 
 
 @pytest.fixture(scope="session")

@@ -125,17 +125,13 @@ def test_conditions_speak_of_the_reference_and_not_of_the_tags_beside_it(
 
 
 @pytest.mark.parametrize("rule", ["new", "same"])
-def test_of_many_at_once_exactly_one_wins(
-    registry: Registry, repository: str, bodies: list[bytes], rule: str
-) -> None:
+def test_of_many_at_once_exactly_one_wins(registry: Registry, repository: str, bodies: list[bytes], rule: str) -> None:
     """A client can keep a list under a fallback tag this way, and lose no entry to another."""
     put(registry, repository, "v1" if rule == "same" else "v0", bodies[0])
     condition = {"If_Match": f'"{sha256(bodies[0])}"'} if rule == "same" else {"If_None_Match": "*"}
 
     with ThreadPoolExecutor(len(bodies) - 1) as threads:
-        answers = list(
-            threads.map(lambda body: put(registry, repository, "v1", body, **condition), bodies[1:])
-        )
+        answers = list(threads.map(lambda body: put(registry, repository, "v1", body, **condition), bodies[1:]))
 
     assert sorted(answer.status for answer in answers) == [201] + [412] * (len(bodies) - 2)
     (winner,) = [body for body, answer in zip(bodies[1:], answers, strict=True) if answer.status == 201]

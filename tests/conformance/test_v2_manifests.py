@@ -163,9 +163,7 @@ def test_a_size_that_is_not_the_blob_s_is_refused(registry: Registry, ready: str
     assert registry.put_manifest(ready, "v1", encoded(manifest(layers=[lying]))).refusal == (400, "SIZE_INVALID")
 
 
-def test_a_project_may_take_wrong_sizes_from_old_tools(
-    shared_server: Server, registry: Registry, ready: str
-) -> None:
+def test_a_project_may_take_wrong_sizes_from_old_tools(shared_server: Server, registry: Registry, ready: str) -> None:
     lying = encoded(manifest(layers=[descriptor(LAYER, OCI_LAYER) | {"size": len(LAYER) + 1}]))
     project = f"/projects/{ready.partition('/')[0]}"
 

@@ -17,9 +17,7 @@ def body(registry: Registry, repository: str) -> bytes:
 
 def push(registry: Registry, repository: str, reference: str, body: bytes, *tags: str) -> Answer:
     query = urlencode([("tag", tag) for tag in tags])
-    return registry.ask(
-        "PUT", f"/v2/{repository}/manifests/{reference}?{query}", body, {"Content-Type": OCI_MANIFEST}
-    )
+    return registry.ask("PUT", f"/v2/{repository}/manifests/{reference}?{query}", body, {"Content-Type": OCI_MANIFEST})
 
 
 def tags_of(registry: Registry, repository: str) -> list[str]:
@@ -45,9 +43,7 @@ def test_a_push_by_tag_takes_more_tags_along(registry: Registry, repository: str
     assert tags_of(registry, repository) == ["v1", "v1.0"]
 
 
-def test_tags_may_come_with_sha512_which_a_push_by_tag_can_t(
-    registry: Registry, repository: str, body: bytes
-) -> None:
+def test_tags_may_come_with_sha512_which_a_push_by_tag_can_t(registry: Registry, repository: str, body: bytes) -> None:
     digest = f"sha512:{hashlib.sha512(body).hexdigest()}"
 
     pushed = push(registry, repository, digest, body, "far")
@@ -88,14 +84,12 @@ def test_a_hundred_tags_are_taken_and_one_more_is_414(registry: Registry, reposi
     assert push(registry, repository, sha256(body), body, *tags).refusal == (414, "UNSUPPORTED")
     assert tags_of(registry, repository) == []
     taken = push(registry, repository, sha256(body), body, *tags[:100], *tags[:100])
-    assert ", ".join(taken.headers.get_all("OCI-Tag")).split(", ") == tags[:100]
+    assert ", ".join(taken.headers.get_all("OCI-Tag") or []).split(", ") == tags[:100]
     assert len(taken.headers) < 100
     assert tags_of(registry, repository) == tags[:100]
 
 
-def test_each_tag_has_its_own_record(
-    shared_server: Server, registry: Registry, repository: str, body: bytes
-) -> None:
+def test_each_tag_has_its_own_record(shared_server: Server, registry: Registry, repository: str, body: bytes) -> None:
     push(registry, repository, "a", body, "b")
     push(registry, repository, "b", body + b"\n", "c")
 

@@ -102,7 +102,9 @@ def test_a_path_around_the_project_is_no_way_in(registry: Registry, name: str) -
     assert answer.refusal in {(400, "NAME_INVALID"), (404, "NAME_UNKNOWN")}
 
 
-@pytest.mark.parametrize("path", ["_catalogs", "_catalog/x", "x", "x/y/z", "manifests/v1", "tags/list", "referrers/x", "%00"])
+@pytest.mark.parametrize(
+    "path", ["_catalogs", "_catalog/x", "x", "x/y/z", "manifests/v1", "tags/list", "referrers/x", "%00"]
+)
 def test_a_path_that_means_nothing_is_404_for_who_is_known(registry: Registry, anonymous: Registry, path: str) -> None:
     assert registry.ask("GET", f"/v2/{path}").refusal == (404, "NAME_UNKNOWN")
     assert anonymous.ask("GET", f"/v2/{path}").refusal == (401, "UNAUTHORIZED")

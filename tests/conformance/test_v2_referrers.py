@@ -1,4 +1,4 @@
-"""Referrers: who is listed, how, and in which pages. Spec: OCI distribution-spec, "Listing Referrers"; registry.md 2.6."""
+"""Referrers: who is listed, how, and in which pages. Spec: OCI distribution-spec, "Listing Referrers"."""
 
 import re
 from typing import Any
@@ -133,6 +133,13 @@ def test_the_list_is_filtered_by_artifact_type(registry: Registry, place: str, s
         assert answer.header("OCI-Filters-Applied") == "artifactType"
 
 
+@pytest.mark.parametrize("kind", ["%00", "a%00b", "%0A"])
+def test_a_type_that_can_be_none_is_refused(registry: Registry, place: str, kind: str) -> None:
+    refused = registry.ask("GET", f"/v2/{place}/referrers/{ABSENT}?artifactType={kind}")
+
+    assert refused.refusal == (400, "UNSUPPORTED")
+
+
 def test_who_may_pull_never_gets_404(registry: Registry, project: str, place: str) -> None:
     for path in (f"{place}/referrers/{ABSENT}", f"{project}/none/referrers/{ABSENT}"):
         answer = registry.ask("GET", f"/v2/{path}")
@@ -206,9 +213,7 @@ def test_a_fallback_tag_stays_a_tag_and_what_it_lists_is_in_the_list_anyway(regi
     signature = referring(digest, SIGNATURE)
     push(registry, place, signature)
     tag = digest.replace(":", "-")
-    index = encoded(
-        {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor(signature, OCI_MANIFEST)]}
-    )
+    index = encoded({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor(signature, OCI_MANIFEST)]})
 
     for body in (index, index + b" "):
         assert registry.put_manifest(place, tag, body, OCI_INDEX).status == 201

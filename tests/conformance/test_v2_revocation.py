@@ -103,9 +103,7 @@ def test_a_personal_token_ends_with_what_was_made_with_it_and_leaves_the_others(
     assert {"account": "admin", "secret": made[0]["id"]} in [event["detail"] for event in events]
 
 
-def test_nobody_revokes_another_s_token(
-    shared_server: Server, anonymous: Registry, robots: Robots
-) -> None:
+def test_nobody_revokes_another_s_token(shared_server: Server, anonymous: Registry, robots: Robots) -> None:
     made = shared_server.api("POST", "/auth/tokens", {"name": "own"})
 
     for id_, credential in ((made["id"], robots.developer), ("01M884B74R7KNNBWFE29JRQ6NT", None)):

@@ -4,9 +4,11 @@ import base64
 import hashlib
 import hmac
 import json
-import sqlite3
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,9 +22,12 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
+from sqlalchemy import create_engine, select, update
 
+from entrepot.access.tables import account, secret
 from tests.conformance.conftest import Robots
 from tests.real.protocol import Answer, Registry, basic
+from tests.real.replicas import Replicas
 from tests.real.server import Credential, Server
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -52,6 +57,25 @@ def signed(key: ec.EllipticCurvePrivateKey, header: dict[str, Any], claims: Any)
 
 def form(registry: Registry, **fields: str) -> Answer:
     return registry.ask("POST", "/v2/auth", urlencode(fields).encode(), FORM)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the registry keeps what nobody outside has: *database*, its address for SQLAlchemy; *keys*, a folder."""
+
+    database: str
+    keys: Path
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, stack: str, shared_server: Server) -> Place:
+    """The place of the registry that is asked, on each stack."""
+    if stack == "files":
+        return Place(f"sqlite:///{shared_server.data / 'entrepot.db'}", shared_server.data / "keys")
+    replicas: Replicas = request.getfixturevalue("shared_replicas")
+    settings = replicas.servers[0].environment
+    url = settings["ENTREPOT_DATABASE__URL"].replace("postgresql://", "postgresql+psycopg://")
+    return Place(url, Path(settings["ENTREPOT_ACCESS__KEYS"]))
 
 
 @pytest.fixture
@@ -149,7 +173,7 @@ def test_an_answer_never_grows_beyond_8_kib_and_says_what_to_do(
     """A token travels in a header, which proxies bound. It is refused as a whole: cut, clients would ask for ever."""
     scopes = [f"repository:{project}/{'r' * 60}/{n:040}:{actions}" for n in range(50)]
 
-    taken, refused = anonymous.as_(robot).token(*scopes[:12]), anonymous.as_(robot).token(*scopes)
+    taken, refused = anonymous.as_(robot).token(*scopes[:10]), anonymous.as_(robot).token(*scopes)
 
     assert taken.status == 200
     assert len(taken.body) < 8192
@@ -157,9 +181,7 @@ def test_an_answer_never_grows_beyond_8_kib_and_says_what_to_do(
     assert "ask for fewer" in refused.message
 
 
-def test_what_was_refused_is_in_the_token_without_the_words(
-    anonymous: Registry, project: str, robots: Robots
-) -> None:
+def test_what_was_refused_is_in_the_token_without_the_words(anonymous: Registry, project: str, robots: Robots) -> None:
     viewer = anonymous.as_(robots.viewer)
     scopes = [f"repository:{project}/a:pull,push", f"repository:{project}x/b:pull,push", "repository:other/c:pull"]
 
@@ -197,6 +219,8 @@ def test_another_method_is_no_token(anonymous: Registry, robot: Credential, meth
         basic("nobody", "wrong"),
         basic("", "wrong"),
         basic("admin", "x" * 5000),
+        basic("ad\0min", "wrong"),
+        basic("admin", "wr\0ng"),
     ],
 )
 def test_wrong_credentials_are_401_and_never_an_anonymous_token(anonymous: Registry, authorization: str) -> None:
@@ -251,16 +275,13 @@ def test_a_person_s_password_is_not_taken_on_v2_and_the_text_says_what_is(
     assert anonymous.as_(shared_server.admin).token().status == 200
 
 
-def test_a_secret_that_ended_says_so_to_who_knows_it(
-    shared_server: Server, anonymous: Registry, robot: Credential
-) -> None:
-    database = sqlite3.connect(next(shared_server.data.glob("*.db")), timeout=30)
-    with database:
-        database.execute(
-            "UPDATE secret SET expires_at = 86400000000 WHERE account_id = (SELECT id FROM account WHERE name = ?)",
-            (robot.login,),
-        )
-    database.close()
+def test_a_secret_that_ended_says_so_to_who_knows_it(place: Place, anonymous: Registry, robot: Credential) -> None:
+    engine = create_engine(place.database)
+    with engine.begin() as connection:
+        owner = select(account.c.id).where(account.c.name == robot.login).scalar_subquery()
+        ended = datetime(1970, 1, 2, tzinfo=UTC)
+        connection.execute(update(secret).where(secret.c.account_id == owner).values(expires_at=ended))
+    engine.dispose()
 
     known = anonymous.as_(robot).token()
     guessed = anonymous.as_(Credential(robot.login, "ent_rbt_" + "x" * 52)).token()
@@ -427,9 +448,9 @@ ATTACKS: dict[str, Attack] = {
 
 
 @pytest.fixture
-def key(shared_server: Server) -> ec.EllipticCurvePrivateKey:
+def key(place: Place) -> ec.EllipticCurvePrivateKey:
     """The server's own signing key, as nobody outside has it."""
-    found = load_pem_private_key((shared_server.data / "keys" / "token-signing.pem").read_bytes(), None)
+    found = load_pem_private_key((place.keys / "token-signing.pem").read_bytes(), None)
     assert isinstance(found, ec.EllipticCurvePrivateKey)
     return found
 
@@ -482,8 +503,8 @@ def test_a_token_of_64_kib_is_refused_before_it_is_read(anonymous: Registry) -> 
     assert 400 <= status < 500
 
 
-def test_the_key_is_p_256_and_for_its_owner_only(shared_server: Server, key: ec.EllipticCurvePrivateKey) -> None:
-    file = shared_server.data / "keys" / "token-signing.pem"
+def test_the_key_is_p_256_and_for_its_owner_only(place: Place, key: ec.EllipticCurvePrivateKey) -> None:
+    file = place.keys / "token-signing.pem"
 
     assert key.curve.name == "secp256r1"
     assert key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) == file.read_bytes()

@@ -168,7 +168,13 @@ async def test_repositories_come_in_the_order_of_their_bytes(url: str) -> None:
         await site.add(
             repo,
             *(
-                {"id": id_, "uid": name, "project_id": projects[name.partition("/")[0]], "name": name, "created_at": NOW}
+                {
+                    "id": id_,
+                    "uid": name,
+                    "project_id": projects[name.partition("/")[0]],
+                    "name": name,
+                    "created_at": NOW,
+                }
                 for id_, name in enumerate(reversed(names), 2)
             ),
         )
@@ -213,6 +219,14 @@ async def test_a_deleted_repository_is_as_absent_and_a_public_project_is_seen_wi
             await connection.execute(update(repo).where(repo.c.id == 2).values(deleted_at=NOW))
         assert await site.reads.repository("open/a") is None
         assert await site.reads.manifest("open/a", "v1", None) is None
+
+
+async def test_a_text_with_a_nul_is_found_nowhere(url: str) -> None:
+    """PostgreSQL takes no such text: it is no fault of the database, and 503 would be one."""
+    async with opened(url) as site:
+        assert await site.reads.project("shop\0") is None
+        assert await site.reads.repository("shop/web\0") is None
+        assert await site.access.holder_of_name("\0") is None
 
 
 async def test_revoked_secrets_are_those_since_then(url: str) -> None:

@@ -1,7 +1,7 @@
 """A catalog on a real database and a real folder, driven by the use cases below HTTP: what deletion tests stand on."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -101,6 +101,12 @@ class Catalog:
 
     async def push(self, name: str, body: bytes, media_type: str, tag_name: str | None = None) -> Digest:
         """The manifest *body* is in *name*, and *tag_name* names it."""
+        return await (await self.ready_to_push(name, body, media_type, tag_name))()
+
+    async def ready_to_push(
+        self, name: str, body: bytes, media_type: str, tag_name: str | None = None
+    ) -> Callable[[], Awaitable[Digest]]:
+        """What pushes the manifest *body*, whose bytes are stored already: all that is left is its transaction."""
         digest, document = Digest.of(body), Manifest.parse(body, media_type)
         stored = await self._stored(digest, body)
         repository = await self.repository(name)
@@ -114,15 +120,18 @@ class Catalog:
                 await tags.move(unit, inside, tag_name, digest, now)
             return kept
 
-        try:
-            kept = await self.work.run(self.actor, change)
-        except Exception:
-            await self.files.delete([stored.key])
-            raise
-        if not kept:
-            await self.files.delete([stored.key])
-        self.bodies[str(digest)] = body
-        return digest
+        async def push() -> Digest:
+            try:
+                kept = await self.work.run(self.actor, change)
+            except Exception:
+                await self.files.delete([stored.key])
+                raise
+            if not kept:
+                await self.files.delete([stored.key])
+            self.bodies[str(digest)] = body
+            return digest
+
+        return push
 
     async def push_image(
         self, name: str, layers: Sequence[bytes], tag_name: str | None = None, subject: Digest | None = None

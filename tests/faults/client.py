@@ -281,9 +281,21 @@ class Client:
     # what was promised, once more
 
     async def again(self, wanted: World) -> None:
-        """Asks for all that *wanted* ends in, as a client whose push broke off does: from the start, without cleanup."""
+        """Asks for all that *wanted* ends in, from the start and without cleanup, as after a push that broke off."""
         self.world.content |= wanted.content
         self.world.allowed = dict(wanted.allowed)
+        await self._push_again(wanted)
+        for repo, tag, allowed in wanted.of(TAG):
+            if allowed == {GONE}:
+                await self.delete_tag(repo, tag)
+        for repo, digest, allowed in wanted.of(MANIFEST):
+            if allowed == {False}:
+                await self.delete_manifest(repo, wanted.content[digest])
+        for repo, digest, allowed in wanted.of(BLOB):
+            if allowed == {False}:
+                await self.delete_blob(repo, wanted.content[digest])
+
+    async def _push_again(self, wanted: World) -> None:
         for repo, digest, allowed in wanted.of(BLOB):
             if allowed == {True}:
                 await self.push_blob(repo, wanted.content[digest])
@@ -292,13 +304,5 @@ class Client:
                 await self.push_manifest(repo, wanted.content[digest])
         for repo, tag, allowed in wanted.of(TAG):
             (named,) = allowed
-            if named is GONE:
-                await self.delete_tag(repo, tag)
-            else:
+            if named is not GONE:
                 await self.push_manifest(repo, wanted.content[str(named)], tag)
-        for repo, digest, allowed in reversed(wanted.of(MANIFEST)):
-            if allowed == {False}:
-                await self.delete_manifest(repo, wanted.content[digest])
-        for repo, digest, allowed in wanted.of(BLOB):
-            if allowed == {False}:
-                await self.delete_blob(repo, wanted.content[digest])

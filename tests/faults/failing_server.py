@@ -32,7 +32,7 @@ def main() -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(dir=sys.argv[1])
     import entrepot.web.api.app  # noqa: PLC0415  what a server would load at its start
     import entrepot.web.server  # noqa: PLC0415
-    import entrepot.wiring  # noqa: PLC0415
+    import entrepot.wiring  # noqa: F401, PLC0415
     import tests.faults.points  # noqa: F401, PLC0415
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""What clients do while the power goes or a call fails: flows over the parts, each from one state of a folder to another."""
+"""What clients do while the power goes: flows over the parts, each from one state of a folder to another."""
 
 import asyncio
 import random
@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeAlias
 
 from entrepot.access.keys import HMAC_KEY, write_private
+from entrepot.oci.digest import Digest
 from tests.faults.client import Client, index_of, manifest_of
 from tests.faults.site import PROJECT, Site, settings_of
-from tests.faults.world import KEY
+from tests.faults.world import BLOB, KEY
 
 Flow: TypeAlias = Callable[[Client, Site], Awaitable[None]]
 
@@ -121,6 +122,25 @@ async def deleted(client: Client, _: Site) -> None:
     await asyncio.gather(delete(), upload())
 
 
+async def collected(client: Client, site: Site) -> None:
+    """What was deleted is collected, its bytes too, while an image that shares a layer's bytes comes and goes on."""
+    await client.delete_tag(BASE, "all")
+    await client.delete_manifest(BASE, INDEX)
+    await client.delete_manifest(BASE, IMAGES[1])
+    await client.delete_blob(BASE, LOOSE)
+    for data in (LAYERS[1], CONFIGS[1]):
+        client.say((BLOB, BASE, str(Digest.of(data))), True, False)  # no manifest of the repository needs them now
+    await site.let_days_pass(8)
+    upload = await client.begin(NEW)
+    await client.add(NEW, upload, LARGE[:9_000])
+    await asyncio.gather(site.collect(), client.push_blob(NEW, LAYERS[1]))
+    await client.push_blob(NEW, CONFIGS[1])
+    await client.push_manifest(NEW, IMAGES[1], "again")
+    await site.let_days_pass(2)
+    await site.collect()
+    await client.push_blob(BASE, LOOSE)
+
+
 async def recorded(client: Client, site: Site) -> None:
     """Pulls, which are spooled, taken over, and spooled again."""
     for _ in range(4):
@@ -152,6 +172,7 @@ FLOWS: Final[Mapping[str, Flow]] = {
     "manifest": manifest,
     "tag moved": tag_moved,
     "deleted": deleted,
+    "collected": collected,
     "recorded": recorded,
     "key replaced": key_replaced,
 }

@@ -1,7 +1,7 @@
 """Named points in a server at which it can be killed: before and after each step of a request.
 
-Nothing of this is in the product: the steps are wrapped here, from outside, before the server starts. What they share with
-the test is a file mapped into memory, so that a point costs no system call.
+Nothing of this is in the product: the steps are wrapped here, from outside, before the server starts. What they share
+with the test is a file mapped into memory, so that a point costs no system call.
 """
 
 import mmap
@@ -33,7 +33,7 @@ STEPS: Final[tuple[ModuleType | type, ...]] = (
     manifests,
     repositories,
     tags,
-    writer.BlobWriter,
+    writer.FileWriter,
     uploads.Uploads,
     push.PutManifest,
     deletion.Delete,

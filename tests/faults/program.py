@@ -1,8 +1,8 @@
 """A program to break: stays loaded, and for each line on its input forks a child that pushes and pulls in a folder.
 
-The child builds its parts, says so, waits for a byte on its gate (so that a tracer can take hold of it), and then works as a
-server would: what fails is a refused request, and the client tries again. What it was told goes into shared memory,
-which needs no system call and outlives a SIGKILL.
+The child builds its parts, says so, waits for a byte on its gate (so that a tracer can take hold of it), and then
+works as a server would: what fails is a refused request, and the client tries again. What it was told goes into shared
+memory, which needs no system call and outlives a SIGKILL.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from tests.faults.site import PROJECT, Site, open_site
 from tests.faults.world import Said, World
 
 TOLD_BYTES: Final = 1 << 20
+LONGEST_SECONDS: Final = 120
 PASSES: Final = 4
 """How often the client asks: a fault of the nth call meets each thread once."""
 
@@ -134,6 +135,8 @@ def _cut_write(count: int, told: Told) -> None:
 
 
 def _child(order: Order) -> None:
+    signal.alarm(LONGEST_SECONDS)  # a child whose test has gone must not wait for it for ever
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the log would go
     told = Told(Path(order.told))
     gate = os.open(order.gate, os.O_RDWR)
     loop = asyncio.new_event_loop()

@@ -8,19 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import pytest
+from sqlalchemy import BigInteger, type_coerce, update
+
+from entrepot import wiring
 from entrepot.access.authorize import authorize
 from entrepot.access.model import Grant, Permission, Principal, Role
 from entrepot.access.model import Site as WholeSite
 from entrepot.audit.ingest import Ingest
 from entrepot.audit.spool import Spool
+from entrepot.clock import SystemClock
+from entrepot.content.backends.filesystem import FilesystemBlobs
 from entrepot.ids import ulid
-from entrepot.runtime.events.model import Actor
+from entrepot.lifecycle import tasks as lifecycle
+from entrepot.lifecycle.jobs import Collect
+from entrepot.runtime.events.model import SYSTEM, Actor
+from entrepot.runtime.tables import METADATA, Instant
+from entrepot.runtime.unit_of_work import Work
 from entrepot.settings import Settings
 from entrepot.web.services import Services
-from entrepot.wiring import web_app
 
 ADMIN_ID: Final = 1
 PROJECT: Final = "faults"
+DAY_US: Final = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +54,35 @@ class Site:
 
     async def create_project(self) -> None:
         """The project of all tests here."""
-        await self.services.create_project(
-            authorize(self.principal(), Permission.PROJECT_CREATE, WholeSite()), PROJECT
+        await self.services.create_project(authorize(self.principal(), Permission.PROJECT_CREATE, WholeSite()), PROJECT)
+
+    @property
+    def work(self) -> Work:
+        """What opens transactions."""
+        return self.services.put_manifest.work
+
+    async def let_days_pass(self, days: int) -> None:
+        """All that is on record happened, and ends, *days* days earlier: time passes for rows, not for clocks."""
+        async with self.work(SYSTEM) as unit:
+            for table in METADATA.sorted_tables:
+                instants = [column for column in table.c if isinstance(column.type, Instant)]
+                if instants:
+                    earlier = {column: type_coerce(column, BigInteger) - days * DAY_US for column in instants}
+                    await unit.execute(update(table).values(earlier))
+
+    async def collect(self) -> None:
+        """What the worker does with what was deleted and with what nothing needs."""
+        settings = settings_of(self.folder).lifecycle
+        store = FilesystemBlobs(self.folder / "blobs")
+        (collect,) = (
+            task for task in lifecycle.tasks(self.work, store, SystemClock(), settings) if task.job is Collect
         )
+        await collect.run(Collect())
 
     async def ingest(self) -> int:
         """What the worker does with spooled lines: how many it moved."""
         self.spool.rotate()
-        return await Ingest(self.services.put_manifest.work, self.spool.folder).once()
+        return await Ingest(self.work, self.spool.folder).once()
 
 
 def settings_of(folder: Path) -> Settings:
@@ -59,16 +90,23 @@ def settings_of(folder: Path) -> Settings:
     return Settings(data=folder)
 
 
+def start(folder: Path) -> None:
+    """What a server does first on *folder*; the store's part in this process too, not in a fork, to be seen."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wiring, "ProcessPoolExecutor", lambda size, _: ThreadPoolExecutor(size))
+        wiring.prepare(settings_of(folder))
+
+
 @asynccontextmanager
 async def open_site(folder: Path) -> AsyncIterator[Site]:
-    """The parts on *folder*, which is prepared. One disk thread: the same run makes the same calls in the same order."""
+    """The parts on *folder*, which is prepared. One disk thread: equal runs make equal calls in equal order."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
-    services = web_app(settings_of(folder), lambda: False).services
+    services = wiring.web_app(settings_of(folder), lambda: False).services
     await services.reads.hot.open()
     site = Site(folder, services)
     try:
         yield site
     finally:
         site.spool.rotate()
-        await services.put_manifest.work.database.close()
+        await site.work.database.close()
         await services.reads.hot.close()

@@ -1,7 +1,7 @@
 """System calls that fail, come short, take long, or are the last: after each, the folder keeps every promise.
 
-`strace` injects one fault into the nth call of a kind, in each thread of a small program that pushes and pulls through the
-real parts (`program.py`). A case counts only if its fault came to pass. `ENTREPOT_TEST_SYSTEM_CALLS` says how many
+`strace` injects one fault into the nth call of a kind, in each thread of a small program that pushes and pulls through
+the real parts (`program.py`). A case counts only if its fault came to pass. `ENTREPOT_TEST_SYSTEM_CALLS` says how many
 cases; they are drawn by a seed from all there are.
 """
 
@@ -22,10 +22,9 @@ from typing import IO, Any, Final
 import pytest
 
 from entrepot.oci.digest import Digest
-from entrepot.wiring import prepare
 from tests.faults.client import Client, Direct
 from tests.faults.program import Order, Told, content
-from tests.faults.site import open_site, settings_of
+from tests.faults.site import open_site, start
 from tests.faults.world import Said, World, broken_promises
 from tests.real.programs import require_program
 
@@ -132,7 +131,7 @@ class Outcome:
 def program(memory: Path) -> Iterator[Program]:
     folder = memory / "calls"
     folder.mkdir()
-    prepare(settings_of(folder / "base"))
+    start(folder / "base")
 
     async def fill() -> None:
         async with open_site(folder / "base") as site:
@@ -190,8 +189,8 @@ def try_case(program: Program, case: Case) -> Outcome:
         if kind == "said":
             key, allowed = value
             world.hear(Said(tuple(key), frozenset(allowed)))
-    repo, one, two, config, image = content(program.number)
-    world.content = {str(Digest.of(data)): data for data in (one, two, config, image)}
+    _, *parts = content(program.number)
+    world.content = {str(Digest.of(data)): data for data in parts}
     findings = [f"the server would answer 500: {value}" for kind, value in notes if kind == "broke"]
     killed = case.fault == "kill"
     if fired and not killed and notes[-1][0] != "done":

@@ -391,3 +391,12 @@ async def test_a_real_status_file_has_the_packages_that_dpkg_query_shows() -> No
     assert {
         (p.name, p.version, p.arch, p.source_name, p.source_version) for p in facts.databases[0].packages
     } == expected
+
+
+async def test_a_child_stands_back_behind_the_web_processes() -> None:
+    async with LayerPool(PoolLimits(spares=1)) as pool:
+        child = pool._spares[0].process.pid
+
+        assert os.getpriority(os.PRIO_PROCESS, child) > os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.getsid(child) == os.getsid(0)
+        assert os.getpgid(child) == child

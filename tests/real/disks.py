@@ -1,7 +1,7 @@
 """Disks that are small, full, out of inodes, read-only, or over a quota, under a server that is not told.
 
-They are mounted, so the tests must be root. This kernel's build decides whether disk quotas exist at all; where they do
-not, a quota is what a process sees of one: the system call that would take a block ends with EDQUOT (strace injects it).
+They are mounted, so the tests must be root. Whether a kernel knows disk quotas was decided when it was built: a quota
+is here what a process sees of one, a system call that wants a block and ends with EDQUOT. strace injects that.
 """
 
 import contextlib
@@ -110,7 +110,18 @@ def system_call_fails(pids: Sequence[int], call: str, error: int, log: Path) -> 
     """In the processes *pids*, with all their threads, each *call* ends with *error*, until the end."""
     injected = f"inject={call}:error={errno.errorcode[error]}"
     attached = [part for pid in pids for part in ("-p", str(pid))]
-    command = [require_program("strace"), "-f", "-qqq", "-e", f"trace={call}", "-e", injected, "-o", str(log), *attached]
+    command = [
+        require_program("strace"),
+        "-f",
+        "-qqq",
+        "-e",
+        f"trace={call}",
+        "-e",
+        injected,
+        "-o",
+        str(log),
+        *attached,
+    ]
     tracer = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         deadline = time.monotonic() + READY_SECONDS

@@ -3,14 +3,15 @@
 The program's calls are real; beside each the recorder notes what it changed. A crash state is then made of any prefix
 of those notes, by rules that ext4, XFS and Btrfs keep, and keep better than POSIX demands:
 
-- a file's data last once `fsync` of the file returned. Before, each 4 KiB page of each write, each cut and each growth may have
-  come through or not, whatever became of the others; a page may also be cut short, or have its length but zeros in it;
-- a name (made, renamed, removed) lasts once its folder was synced. Before, each name may stand as it did after any
-  of the steps that touched it;
+- a file's data last once `fsync` of the file returned, and with them the name it was made under. Before, each 4 KiB
+  page of each write, each cut and each growth may have come through or not, whatever became of the others; a page may
+  also be cut short, or have its length but zeros in it;
+- any other change of a name (renamed, removed) lasts once its folder was synced. Before, each name may stand as it did
+  after any of the steps that touched it;
 - a rename is one step: the old name never goes without the new one being there.
 
-Worked example: create `a`, write 5,000 bytes, rename `a` to `b`, nothing synced. Then there may be neither name, `a`, `b`,
-or both, with 0 to 5,000 bytes, of which any page may be zeros.
+Worked example: create `a`, write 5,000 bytes, rename `a` to `b`, nothing synced. Then there may be neither name, `a`,
+`b`, or both, with 0 to 5,000 bytes, of which any page may be zeros.
 """
 
 import os
@@ -33,10 +34,13 @@ DATABASE: Final = ("entrepot.db", "entrepot.db-wal", "entrepot.db-shm", "entrepo
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Named:
-    """*path* names the file *node* now; None: nothing. *with_*: the step is one with that of another name."""
+    """*path* names the file *node* now; None: nothing. is_born: the file was made under this name. *with_*: the step is
+    one with that of another name.
+    """
 
     path: str
     node: int | None
+    is_born: bool = False
     with_: "Named | None" = None
 
 
@@ -174,6 +178,8 @@ class Recorder:
         if isinstance(path, int):
             return None
         text = os.path.abspath(os.fsdecode(path))  # noqa: PTH100  pathlib's own calls come through here
+        if f"{text}/" == self._root:
+            return ""
         inside = text.removeprefix(self._root)
         return None if inside == text or inside in DATABASE else inside
 
@@ -198,7 +204,7 @@ class Recorder:
         node = self._nodes.get(inside)
         if node is None:
             node = self._nodes[inside] = self._new_node()
-            self._note(Named(inside, node))
+            self._note(Named(inside, node, is_born=True))
         elif flags & os.O_TRUNC:
             self._note(Sized(node, 0))
         self._files[descriptor] = _OpenFile(node, bool(flags & os.O_APPEND), (seen.st_dev, seen.st_ino))
@@ -267,7 +273,7 @@ class Recorder:
             self._nodes[new] = node
             come = Named(new, node)
             self._note(come)
-            self.steps.append(Named(old, None, come))
+            self.steps.append(Named(old, None, with_=come))
 
     _replace = _rename
 
@@ -333,6 +339,9 @@ class Disk:
             case FileSynced():
                 changes = self.open_data.pop(step.node, [])
                 self.data[step.node] = _changed(self.data.get(step.node, b""), changes)
+                for born in [each for steps in self.open_names.values() for each in steps if each.is_born]:
+                    if born.node == step.node:
+                        self._settle(born)
             case FolderSynced():
                 self._sync_folder(step.path)
             case Marked():

@@ -83,7 +83,8 @@ def rclone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server
     root = folder / "root"
     root.mkdir()
     address = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}"]
-    alone = ["--config", os.devnull, "--cache-dir", str(folder / "cache")]
+    # A bucket is a folder that is made behind its back: it must look again each time.
+    alone = ["--config", os.devnull, "--cache-dir", str(folder / "cache"), "--dir-cache-time", "0s"]
     with _running([_program("rclone"), "serve", "s3", *alone, *address, str(root)], port, folder) as endpoint:
         yield S3Server("rclone", endpoint, root)
 

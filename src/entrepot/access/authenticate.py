@@ -34,6 +34,8 @@ class Authenticate:
         seen: what is known of the request. passwords: whether a person's password is taken here.
         Raises CredentialsInvalidError, with one text for whatever is wrong, LoginBusyError, LoginDelayedError.
         """
+        if "\0" in name:  # PostgreSQL would not even look for it, nor keep it on record
+            raise CredentialsInvalidError(WRONG)
         if len(secret) > MAX_SECRET:
             raise CredentialsInvalidError(WRONG, name)
         if is_secret(secret):

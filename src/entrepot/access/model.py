@@ -27,6 +27,7 @@ class Permission(StrEnum):
     ROBOT_WRITE = "robot.write"
     AUDIT_READ = "audit.read"
     SYSTEM_READ = "system.read"
+    TRASH_PURGE = "trash.purge"
 
 
 class Role(StrEnum):

@@ -1,9 +1,11 @@
 """Ends secrets before their time: robots are deleted, personal tokens revoked. What was made with them ends too."""
 
+import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from entrepot.access import store
+from entrepot.access.accounts import ROBOT_NAME
 from entrepot.access.errors import CredentialUnknownError
 from entrepot.access.model import Principal, Project
 from entrepot.access.revocations import Revocations
@@ -11,6 +13,8 @@ from entrepot.access.scoped import Scoped
 from entrepot.clock import Clock
 from entrepot.runtime.events.model import Event
 from entrepot.runtime.unit_of_work import Work
+
+SECRET_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +48,8 @@ class DeleteRobot:
         """The robot *name* is no more. Raises CredentialUnknownError."""
         login = f"{project.resource.name}+{name}"
         async with self.work(project.principal.actor) as unit:
-            account_id = await store.robot_of(unit, login, project.resource.id)
+            known = ROBOT_NAME.match(name)
+            account_id = await store.robot_of(unit, login, project.resource.id) if known else None
             live = [] if account_id is None else await store.live_secrets(unit, account_id)
             if account_id is None or not live:
                 raise CredentialUnknownError(f"{project.resource.name} has no robot {name[:64]}")
@@ -68,7 +73,8 @@ class RevokeToken:
         """The secret *id_* of whoever asks opens nothing any more. Raises CredentialUnknownError."""
         actor = principal.actor
         async with self.work(actor) as unit:
-            revoked = await store.revoke(unit, actor.account_id or 0, [id_], self.clock.now())
+            ids = [id_] if SECRET_ID.match(id_) else []
+            revoked = await store.revoke(unit, actor.account_id or 0, ids, self.clock.now())
             if not revoked:
                 raise CredentialUnknownError("you have no such token, or it is revoked already")
             unit.emit(SecretRevoked(account=actor.name, secret=id_))

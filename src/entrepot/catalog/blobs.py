@@ -36,8 +36,6 @@ async def link(unit: Unit, repository: Scoped[Repository], digest: Digest, now: 
     Raises QuotaExceededError, RepositoryUnknownError: it was deleted a moment ago; BlobUnknownError: so was the blob.
     """
     resource = repository.resource
-    # First of all, as the collector does: what both lock is locked in one order.
-    await reviews.ask(unit, reviews.Kind.LINK, [(resource.id, str(digest))], now + LEASE, "lease")
     size = await _size(unit, resource.id, digest)
     await unit.serialize("link", resource.project.id, str(digest))
     values = {"linked_at": now, "hidden_at": None, "leased_until": now + LEASE}
@@ -47,13 +45,16 @@ async def link(unit: Unit, repository: Scoped[Repository], digest: Digest, now: 
         await unit.execute(update(repo_blob).where(there).values(values))
     elif not await _is_linked_beside(unit, resource, digest):
         await quota.charge(unit, resource.project, size)
+    await reviews.ask(unit, reviews.Kind.LINK, [(resource.id, str(digest))], now + LEASE, "lease")
 
 
 async def renew(unit: Unit, repo_id: int, digest: Digest, now: datetime) -> bool:
     """The lease of a link that shows begins anew; False if there is no such link any more."""
-    await reviews.ask(unit, reviews.Kind.LINK, [(repo_id, str(digest))], now + LEASE, "lease")
     there = (repo_blob.c.repo_id == repo_id) & (repo_blob.c.digest == str(digest)) & repo_blob.c.hidden_at.is_(None)
-    return bool((await unit.execute(update(repo_blob).where(there).values(leased_until=now + LEASE))).rowcount)
+    if not (await unit.execute(update(repo_blob).where(there).values(leased_until=now + LEASE))).rowcount:
+        return False
+    await reviews.ask(unit, reviews.Kind.LINK, [(repo_id, str(digest))], now + LEASE, "lease")
+    return True
 
 
 def committed(repository: Scoped[Repository], digest: Digest, size: int) -> BlobCommitted:
@@ -100,7 +101,6 @@ async def hide(unit: Unit, repository: Scoped[Repository], digest: Digest, when:
     Raises BlobUnknownError, StillReferencedError: a live manifest needs it.
     """
     resource = repository.resource
-    await reviews.ask(unit, reviews.Kind.LINK, [(resource.id, str(digest))], when.undo_until, "hidden")
     there = (repo_blob.c.repo_id == resource.id) & (repo_blob.c.digest == str(digest))
     row = await unit.fetch_one(select(repo_blob.c.hidden_at).where(there).with_for_update())
     if row is None or row.hidden_at is not None:
@@ -113,6 +113,7 @@ async def hide(unit: Unit, repository: Scoped[Repository], digest: Digest, when:
     await unit.execute(update(repo_blob).where(there).values(hidden_at=when.at))
     where = {"project": resource.project.name, "repository": resource.name}
     op = await operations.begin(unit, operations.Kind.BLOB, when, **where, reference=str(digest))
+    await reviews.ask(unit, reviews.Kind.LINK, [(resource.id, str(digest))], when.undo_until, "hidden")
     unit.emit(BlobDeleted(**where, digest=str(digest), operation=op))
     return op
 

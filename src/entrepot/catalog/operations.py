@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import insert, select, update
 
 from entrepot.catalog.errors import OperationUnknownError
 from entrepot.catalog.tables import operation
@@ -48,10 +48,21 @@ class Operation:
     purged_at: datetime | None
 
     @classmethod
-    def of(cls, row: Row[Any]) -> "Operation":
+    def of(cls, row: Any) -> "Operation":
         """The operation of a row of COLUMNS."""
-        values = dict(row._mapping)  # noqa: SLF001  its public name
-        return cls(**(values | {"kind": Kind(values["kind"])}))
+        return cls(
+            row.id,
+            Kind(row.kind),
+            row.project,
+            row.repository,
+            row.reference,
+            row.actor,
+            row.at,
+            row.undo_until,
+            row.undone_at,
+            row.undone_by,
+            row.purged_at,
+        )
 
 
 COLUMNS: Final = (

@@ -9,6 +9,7 @@ from sqlalchemy import and_, func, select
 from entrepot.access.model import Repository
 from entrepot.access.scoped import Scoped
 from entrepot.catalog.errors import ManifestUnknownError
+from entrepot.catalog.repositories import ASIDE
 from entrepot.catalog.tables import manifest, project, ref_blob, ref_manifest, repo, tag
 from entrepot.content.tables import blob
 from entrepot.oci.manifest import Manifest
@@ -79,6 +80,7 @@ class CatalogQueries:
         columns = (project.c.id, project.c.uid, project.c.name, project.c.created_at)
         question = select(*columns, project.c.visibility, project.c.strict_sizes, repositories)
         question = question.order_by(project.c.name).limit(limit)
+        question = question.where(project.c.name.not_like(f"{ASIDE}%"))
         question = question.where(project.c.name > after) if after else question
         question = question.where(project.c.id.in_(list(ids))) if ids is not None else question
         async with self.database.reading() as connection:

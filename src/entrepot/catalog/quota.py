@@ -12,12 +12,13 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 
-from entrepot.access.model import Project
+from entrepot.access.model import Project, Site
+from entrepot.access.scoped import Scoped
 from entrepot.catalog.errors import QuotaExceededError
-from entrepot.catalog.model import QuotaNearlyUsed
+from entrepot.catalog.model import QuotaChanged, QuotaNearlyUsed
 from entrepot.catalog.tables import manifest, project, repo, repo_blob
 from entrepot.content.tables import blob
-from entrepot.runtime.unit_of_work import Unit
+from entrepot.runtime.unit_of_work import Unit, Work
 
 NEARLY: Final = 0.9
 LARGEST: Final = 5
@@ -76,12 +77,6 @@ async def recount(unit: Unit, project_id: int) -> int:
     return int(row.total)
 
 
-async def set_limit(unit: Unit, project_id: int, limit: int | None) -> Usage:
-    """The project may keep *limit* bytes, None for any number; what is there stays, also if it is more."""
-    await unit.execute(update(project).where(project.c.id == project_id).values(quota_limit=limit))
-    return await usage(unit, project_id)
-
-
 async def largest(unit: Unit, project_id: int, limit: int = LARGEST) -> list[tuple[str, int]]:
     """The project's largest repositories by what each links and holds, in bytes, and their names."""
     links = (
@@ -120,3 +115,21 @@ async def _add(unit: Unit, owner: Project, counter: ColumnElement[int], size: in
     if after.is_nearly_used and not Usage(after.used - size, after.reserved, after.limit).is_nearly_used:
         unit.emit(QuotaNearlyUsed(project=owner.name, used=after.used + after.reserved, limit=after.limit or 0))
     return after
+
+
+@dataclass(frozen=True, slots=True)
+class SetQuota:
+    """Says how much a project may keep."""
+
+    work: Work
+
+    async def __call__(self, site: Scoped[Site], owner: Project, limit: int | None) -> Usage:
+        """*owner* may keep *limit* bytes, None for any number; what is there stays, also if it is more."""
+        return await self.work.run(site.principal.actor, lambda unit: self._set(unit, owner, limit))
+
+    async def _set(self, unit: Unit, owner: Project, limit: int | None) -> Usage:
+        before = await usage(unit, owner.id)
+        if before.limit != limit:
+            await unit.execute(update(project).where(project.c.id == owner.id).values(quota_limit=limit))
+            unit.emit(QuotaChanged(project=owner.name, limit=limit, before=before.limit))
+        return await usage(unit, owner.id)

@@ -1,7 +1,8 @@
 """The review queue: whatever may have lost its last holder is looked at again, later. Nothing is searched for.
 
 A row says "look at this from then on", never "this is garbage": the collector asks again, under locks. The latest
-wish wins, so that a fresh lease puts a review off and a purge brings it forward.
+wish wins, so that a fresh lease puts a review off and a purge brings it forward. Every unit writes its reviews last,
+the collector too, which reads them without a lock and removes only those still due: so nobody waits in a circle.
 """
 
 from collections.abc import Iterable, Sequence
@@ -63,14 +64,13 @@ async def ask(unit: Unit, kind: Kind, places: Iterable[Place], after: datetime, 
 
 
 async def due(unit: Unit, kind: Kind, now: datetime, limit: int) -> list[Review]:
-    """Reviews of *kind* whose time has come, oldest first, each locked; those another collector holds are left out."""
+    """Reviews of *kind* whose time has come, oldest first."""
     columns = (gc_review.c.repo_id, gc_review.c.key, gc_review.c.cause, gc_review.c.review_after, gc_review.c.attempts)
     question = (
         select(*columns)
         .where(gc_review.c.kind == kind.value, gc_review.c.review_after <= now)
         .order_by(gc_review.c.review_after)
         .limit(limit)
-        .with_for_update(skip_locked=True)
     )
     return [
         Review(kind, row.repo_id, row.key, row.cause, row.review_after, row.attempts)
@@ -78,17 +78,17 @@ async def due(unit: Unit, kind: Kind, now: datetime, limit: int) -> list[Review]
     ]
 
 
-async def done(unit: Unit, kind: Kind, places: Sequence[Place]) -> None:
-    """Nothing more is to be looked at there."""
+async def done(unit: Unit, kind: Kind, places: Sequence[Place], now: datetime) -> None:
+    """What was due there at *now* was looked at; a wish that came since stays."""
     for part in chunks(places):
-        await unit.execute(delete(gc_review).where(gc_review.c.kind == kind.value, _among(part)))
+        await unit.execute(delete(gc_review).where(_due(kind, part, now)))
 
 
-async def put_off(unit: Unit, kind: Kind, places: Sequence[Place], until: datetime) -> None:
-    """To be looked at again from *until* on; that is counted."""
+async def put_off(unit: Unit, kind: Kind, places: Sequence[Place], now: datetime, until: datetime) -> None:
+    """What was due there at *now* is to be looked at again from *until* on; that is counted."""
     values = {"review_after": until, "attempts": gc_review.c.attempts + 1}
     for part in chunks(places):
-        await unit.execute(update(gc_review).where(gc_review.c.kind == kind.value, _among(part)).values(values))
+        await unit.execute(update(gc_review).where(_due(kind, part, now)).values(values))
 
 
 def chunks(places: Sequence[Place]) -> Iterable[Sequence[Place]]:
@@ -96,5 +96,6 @@ def chunks(places: Sequence[Place]) -> Iterable[Sequence[Place]]:
     return (places[start : start + KEYS] for start in range(0, len(places), KEYS))
 
 
-def _among(places: Sequence[Place]) -> ColumnElement[bool]:
-    return and_(tuple_(gc_review.c.repo_id, gc_review.c.key).in_(list(places)))
+def _due(kind: Kind, places: Sequence[Place], now: datetime) -> ColumnElement[bool]:
+    there = tuple_(gc_review.c.repo_id, gc_review.c.key).in_(list(places))
+    return and_(gc_review.c.kind == kind.value, there, gc_review.c.review_after <= now)

@@ -107,6 +107,14 @@ class Client:
         """What the server answers to *body*. Raises as `get`."""
         return self._call("PUT", path, None, body)
 
+    def patch(self, path: str, body: Item) -> Item:
+        """What the server answers to *body*. Raises as `get`."""
+        return self._call("PATCH", path, None, body)
+
+    def delete(self, path: str) -> Item:
+        """What the server answers, once it is gone. Raises as `get`."""
+        return self._call("DELETE", path, None)
+
     def upload(self, path: str, file: Path, query: Mapping[str, str]) -> Item:
         """What the server answers to the bytes of *file*, which are streamed. Raises as `get`, and OSError."""
         with file.open("rb") as source:

@@ -1,4 +1,4 @@
-"""Compares the store's listing with the rows, and reports. Nothing is ever deleted by it: a listing is late and partial.
+"""Compares the store's listing with the rows, and reports. It deletes nothing: a listing is late and partial.
 
 An object is an orphan only when it is older than anything that could still get a row: it was listed, then its key was
 asked for, so a row that came between is seen.
@@ -101,4 +101,3 @@ class CheckStorage:
     async def _is_still_there(self, key: str) -> bool:
         async with self.work(SYSTEM) as unit:
             return bool(await copies.sizes(unit, [key]))
-

@@ -143,13 +143,13 @@ class Collector:
         found = await garbage.locked_manifests(unit, sorted(due), now)
         going = await garbage.without_parents(unit, [each for each in found if each.is_over])
         gone = {each.place for each in going}
-        await self._purge(unit, going, due, now)
-        waiting = [each for each in found if each.is_over and each.place not in gone]
-        await self._put_off(unit, Kind.MANIFEST, [each.place for each in waiting], due, now + LISTED)
+        waiting = [each.place for each in found if each.is_over and each.place not in gone]
         for each in found:
             if not each.is_deleted and not each.is_over:
                 await self._without_subject(unit, each, now)
-        await reviews.done(unit, Kind.MANIFEST, sorted(set(due) - {each.place for each in waiting}))
+        await self._put_off(unit, Kind.MANIFEST, waiting, due, (now, now + LISTED))
+        await reviews.done(unit, Kind.MANIFEST, sorted(set(due) - set(waiting)), now)
+        await self._purge(unit, going, due, now)
         return Collected(reviewed=len(due), manifests=len(going))
 
     async def _purge(self, unit: Unit, going: list[OldManifest], due: dict[Place, Review], now: datetime) -> None:
@@ -205,8 +205,8 @@ class Collector:
         await garbage.remove_links(unit, going)
         taken = await self._trash(unit, {link.digest: due[link.place].cause for link in going}, now)
         for place, until in waiting.items():
-            await self._put_off(unit, Kind.LINK, [place], due, until)
-        await reviews.done(unit, Kind.LINK, sorted(set(due) - set(waiting)))
+            await self._put_off(unit, Kind.LINK, [place], due, (now, until))
+        await reviews.done(unit, Kind.LINK, sorted(set(due) - set(waiting)), now)
         return taken + Collected(reviewed=len(due), links=len(going))
 
     async def _blobs(self, unit: Unit, limit: int) -> Collected:
@@ -216,7 +216,7 @@ class Collector:
             return Collected()
         there = await copies.locked(unit, due)
         taken = await self._trash(unit, {digest: due[digest].cause for digest in there}, now)
-        await reviews.done(unit, Kind.BLOB, [(0, digest) for digest in sorted(due)])
+        await reviews.done(unit, Kind.BLOB, [(0, digest) for digest in sorted(due)], now)
         return taken + Collected(reviewed=len(due))
 
     async def _trash(self, unit: Unit, causes: dict[str, str], now: datetime) -> Collected:
@@ -236,9 +236,9 @@ class Collector:
         return max(filter(None, (hidden, link.leased_until)), default=None)
 
     async def _put_off(
-        self, unit: Unit, kind: Kind, places: list[Place], due: dict[Place, Review], until: datetime
+        self, unit: Unit, kind: Kind, places: list[Place], due: dict[Place, Review], times: tuple[datetime, datetime]
     ) -> None:
-        await reviews.put_off(unit, kind, places, until)
+        await reviews.put_off(unit, kind, places, *times)
         often = [place for place in places if due[place].attempts >= OFTEN]
         if often:
             log.warning("lifecycle.review_put_off", kind=kind.value, places=len(often), first=often[0])

@@ -1,4 +1,4 @@
-"""The scrubber: reads every copy again from time to time, slowly, and gives up those that are not what they should be."""
+"""The scrubber: reads every copy again from time to time, slowly, and gives up those that are damaged."""
 
 import asyncio
 import hashlib

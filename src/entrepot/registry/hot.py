@@ -6,7 +6,6 @@ from typing import Any, Final
 from entrepot.access.model import Project, Repository
 from entrepot.runtime.hot import HotReader, Statement, Value
 
-
 PUBLIC: Final = "public"
 MAX_REFERRER_BYTES: Final = 8 << 20
 

@@ -95,7 +95,7 @@ class ManifestPush:
 
 @dataclass(frozen=True, slots=True)
 class PushedManifest:
-    """What a manifest PUT answers. tags: the further ones, all of which name it now; warning: empty if there is none."""
+    """What a manifest PUT answers. tags: the further ones, which all name it now; warning: empty if there is none."""
 
     digest: Digest
     subject: Digest | None

@@ -58,12 +58,12 @@ class ListReferrers:
             repository.resource.id, str(subject), artifact_type, after, MAX_REFERRERS_PAGE + 1
         )
         if sum(referrer.size for referrer in found) > INLINE_BYTES:
-            return await asyncio.to_thread(_page, found)
-        return _page(found)
+            return await asyncio.to_thread(page_of, found)
+        return page_of(found)
 
 
-def _page(found: list[Referrer]) -> ReferrersPage:
-    """As many of *found* as a page holds, at least one."""
+def page_of(found: list[Referrer]) -> ReferrersPage:
+    """As many of *found* as a page holds, at least one; and where the next begins, if there is more."""
     entries: list[bytes] = []
     left = MAX_PAGE_BYTES
     for referrer in found:

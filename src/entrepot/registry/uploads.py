@@ -15,6 +15,7 @@ from entrepot.access.errors import InsufficientScopeError, PermissionDeniedError
 from entrepot.access.model import Permission, Principal, Repository
 from entrepot.access.scoped import Scoped
 from entrepot.catalog import blobs, repositories
+from entrepot.catalog.errors import QuotaExceededError
 from entrepot.clock import Clock
 from entrepot.content import copies, sessions
 from entrepot.content.errors import CopySuspectError, RangeInvalidError, StorageUnavailableError, UploadUnknownError
@@ -133,6 +134,10 @@ class Uploads:
             )
         except UploadUnknownError:
             await self._drop_place(principal, held)  # the lease was lost: whoever has the upload has its parts
+            raise
+        except QuotaExceededError as error:
+            await self.writer.drop(stored)
+            await self._give_back(principal, held, error)
             raise
         if not kept:
             await self.writer.drop(stored)
@@ -272,7 +277,7 @@ class Uploads:
 
     async def _give_back(self, principal: Principal, held: "_Held", error: BaseException) -> None:
         """The request failed: the upload is as it was before, or gone if its bytes are."""
-        is_over = isinstance(error, DigestInvalidError | UploadUnknownError)
+        is_over = isinstance(error, DigestInvalidError | QuotaExceededError | UploadUnknownError)
         async with self.work(principal.actor) as unit:
             if is_over:
                 is_over = await sessions.end_upload(unit, held.upload.id, held.lease)

@@ -39,14 +39,20 @@ class PostgresReader:
 
     async def one(self, statement: Statement, values: Mapping[str, Value]) -> tuple[Any, ...] | None:
         """See HotReader."""
+        given = statement.values(values)
+        if _in_no_row(given):
+            return None
         async with self._asking() as connection:
-            cursor = await connection.execute(statement.sql, statement.values(values))
+            cursor = await connection.execute(statement.sql, given)
             return await cursor.fetchone()
 
     async def all(self, statement: Statement, values: Mapping[str, Value]) -> list[tuple[Any, ...]]:
         """See HotReader."""
+        given = statement.values(values)
+        if _in_no_row(given):
+            return []
         async with self._asking() as connection:
-            cursor = await connection.execute(statement.sql, statement.values(values))
+            cursor = await connection.execute(statement.sql, given)
             return await cursor.fetchall()
 
     async def close(self) -> None:
@@ -60,6 +66,11 @@ class PostgresReader:
                 yield connection
         except (Error, PoolTimeout) as error:
             raise DatabaseUnavailableError("the database does not answer; try again") from error
+
+
+def _in_no_row(given: list[Value]) -> bool:
+    """Whether one of *given* is a text that PostgreSQL keeps nowhere, and refuses to look for."""
+    return any(isinstance(value, str) and "\0" in value for value in given)
 
 
 async def _configure(connection: AsyncConnection[Any]) -> None:

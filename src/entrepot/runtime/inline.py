@@ -56,7 +56,7 @@ class InlineConnection(aiosqlite.Connection):
 
     async def _in_thread(self, action: Callable[[], Any]) -> Any:
         """What *action* gives. Whoever is cancelled waits for it: the next statement must not overtake it."""
-        return await uninterrupted(super()._execute(action))  # type: ignore[no-untyped-call]  its own
+        return await uninterrupted(super()._execute(action))  # type: ignore[no-untyped-call]  # it has no types
 
 
 def open_inline(path: Path) -> InlineConnection:

@@ -35,6 +35,8 @@ from entrepot.scanning.model import Finding, ImageFacts, ImagePackage, LayerFact
 
 MAX_CONFIG: Final = 4 << 20
 MAX_VERSIONS: Final = 100
+MAX_TEXT: Final = 255
+MAX_LABEL: Final = 128
 FINAL: Final = frozenset({ScanStatus.COMPLETE, ScanStatus.PARTIAL, ScanStatus.FAILED, ScanStatus.NOT_APPLICABLE})
 
 
@@ -121,7 +123,7 @@ class AssessImage:
                 return False
             set_id = await self._keep_packages(unit, wanted, found)
             platform = "/".join(str(config[x]) for x in ("os", "architecture", "variant") if config.get(x))
-            scan = store.Scan(status, tuple(sorted(reasons)), facts.os, platform[:128], key, set_id)
+            scan = store.Scan(status, tuple(sorted(reasons)), _label(facts.os), _label(platform), key, set_id)
             await store.put_scan(unit, digest, scan, analyser_set(), self.clock.now())
             event = ImageScanned(digest=digest, status=status.value, reasons=scan.reasons, packages=len(facts.packages))
             unit.emit(event)
@@ -141,12 +143,19 @@ class AssessImage:
 
 
 def _bounded(versions: list[store.Version]) -> tuple[list[store.Version], set[str]]:
-    """*versions*, sorted, at most MAX_VERSIONS of each package, and the reason if that left some out.
+    """*versions*, sorted, at most MAX_VERSIONS of each package, and the reasons if that left some out.
 
     No honest image has more; one made to have them would fill the database with findings and hold up every writer.
+    Nor has one a name that no database takes.
     """
-    kept = [v for _, same in groupby(versions, key=lambda v: v[:2]) for v in islice(same, MAX_VERSIONS)]
-    return kept, set() if len(kept) == len(versions) else {"limit:versions"}
+    written = [version for version in versions if all(len(text) <= MAX_TEXT and "\0" not in text for text in version)]
+    kept = [v for _, same in groupby(written, key=lambda v: v[:2]) for v in islice(same, MAX_VERSIONS)]
+    reasons = set() if len(written) == len(versions) else {"limit:text"}
+    return kept, reasons if len(kept) == len(written) else reasons | {"limit:versions"}
+
+
+def _label(text: str) -> str:
+    return text.replace("\0", "")[:MAX_LABEL]
 
 
 def _version(found: ImagePackage) -> store.Version:

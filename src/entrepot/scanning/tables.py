@@ -110,7 +110,7 @@ advisory: Final = Table(
     Column("namespace", String(64), primary_key=True),
     Column("package", String(255), primary_key=True),
     Column("id", String(255), primary_key=True),
-    Column("hash", String(64), nullable=False),
+    Column("hash", String(80), nullable=False),
     Column("document", LargeBinary, nullable=False),
     Index("ix_advisory_namespace_package", "namespace", "package"),
 )

@@ -32,7 +32,7 @@ STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 SETTLE_SECONDS: Final = 0.5
 """How long after it is loaded a worker hears these signals: by then its loop runs, and granian listens."""
 
-BUFFER_BYTES: Final = 256 * 1_024
+BUFFER_BYTES: Final = 128 * 1_024
 """A connection's buffer at its largest. It bounds the pieces in which a body reaches us (400 MB came in 0.7 s in pieces
 of 32 KiB, in 0.4 s in pieces of 128), and the request line and headers, whose exact limits `limits/head.py` keeps.
 """

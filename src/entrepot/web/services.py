@@ -10,6 +10,10 @@ from entrepot.audit.denials import RecordDenial
 from entrepot.audit.queries import SearchAudit
 from entrepot.catalog.projects import CreateProject, EditProject
 from entrepot.catalog.queries import CatalogQueries
+from entrepot.catalog.quota import SetQuota
+from entrepot.lifecycle.queries import StorageQueries
+from entrepot.lifecycle.requests import RequestWork
+from entrepot.lifecycle.trash import Purge, Undo
 from entrepot.policy.modes import RequestMode
 from entrepot.policy.queries import PolicyQueries
 from entrepot.registry.deletion import Delete
@@ -45,6 +49,11 @@ class Services:
     put_manifest: PutManifest
     uploads: Uploads
     delete: Delete
+    undo: Undo
+    purge: Purge
+    set_quota: SetQuota
+    storage: StorageQueries
+    request_work: RequestWork
     list_tags: ListTags
     list_repositories: ListRepositories
     list_referrers: ListReferrers

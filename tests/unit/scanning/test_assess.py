@@ -14,3 +14,10 @@ def test_one_version_more_is_left_out_and_said() -> None:
     kept, reasons = _bounded([*many, ("pypi", "b", "1")])
 
     assert (kept, reasons) == ([*many[:MAX_VERSIONS], ("pypi", "b", "1")], {"limit:versions"})
+
+
+def test_a_name_that_no_database_takes_is_left_out_and_said() -> None:
+    good = ("pypi", "a", "1")
+    kept, reasons = _bounded([good, ("pypi", "b" * 256, "1"), ("pypi", "c", "1\0")])
+
+    assert (kept, reasons) == ([good], {"limit:text"})

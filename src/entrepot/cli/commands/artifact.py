@@ -8,7 +8,7 @@ from entrepot.cli.client import artifact_path
 from entrepot.cli.options import Image, Insecure, Url, Wanted, client
 from entrepot.cli.output import Column, Format, Item, Output, byte_size, when
 
-app = typer.Typer(help="Show an image and its packages.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(help="Show an image and its packages, and delete it.", no_args_is_help=True, add_completion=False)
 
 SEVERITIES: Final = ("critical", "high", "medium", "low", "negligible", "unknown")
 
@@ -64,6 +64,7 @@ FACTS: Final = (
     Column("policy", lambda item: part(item, "verdict").get("policy")),
     Column("reason", lambda item: part(item, "verdict").get("text")),
 )
+DELETED: Final = (Column("operation", "operation"),)
 LAYERS: Final = (
     Column("LAYER", "index", right=True),
     Column("DIGEST", "digest"),
@@ -94,6 +95,13 @@ def show(image: Image, url: Url = None, insecure: Insecure = False, output: Want
             if isinstance(found, list) and found:
                 out.text("")
                 out.items(found, columns, "")
+
+
+@app.command("delete")
+def delete(image: Image, url: Url = None, insecure: Insecure = False, output: Wanted = Format.TABLE) -> None:
+    """Delete a tag, or by digest an image with its tags and referrers; the operation printed takes it back."""
+    deleted = client(url, insecure=insecure).delete(artifact_path(image))
+    Output.to_terminal(output).item(deleted, DELETED)
 
 
 @app.command("packages")

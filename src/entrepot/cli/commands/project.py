@@ -1,27 +1,57 @@
 """`entrepot project`: the units of ownership, each with its policy."""
 
-from typing import Final
+from enum import StrEnum
+from typing import Annotated, Final
 
 import typer
 
+from entrepot.cli.client import project_path
 from entrepot.cli.options import Insecure, Project, Url, Wanted, client
 from entrepot.cli.output import Column, Format, Output, when
 
-app = typer.Typer(help="Create and list projects.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(help="Create, list and open projects.", no_args_is_help=True, add_completion=False)
 
 COLUMNS: Final = (
     Column("NAME", "name"),
     Column("MODE", "mode"),
+    Column("VISIBILITY", "visibility"),
     Column("REPOSITORIES", "repositories", right=True),
     Column("CREATED", when("created_at")),
 )
+SWITCHES: Final = (
+    Column("NAME", "name"),
+    Column("VISIBILITY", "visibility"),
+    Column("STRICT SIZES", "strict_sizes"),
+)
+
+
+class Visibility(StrEnum):
+    """Who may pull without a role on the project."""
+
+    PRIVATE = "private"
+    PUBLIC = "public"
+
+
+class Sizes(StrEnum):
+    """Whether a manifest's sizes must be those of the stored bytes."""
+
+    STRICT = "strict"
+    LENIENT = "lenient"
 
 
 @app.command("create")
-def create(name: Project, url: Url = None, insecure: Insecure = False, output: Wanted = Format.TABLE) -> None:
+def create(
+    *,
+    name: Project,
+    public: Annotated[bool, typer.Option("--public", help="Everybody may pull from it, logged in or not.")] = False,
+    url: Url = None,
+    insecure: Insecure = False,
+    output: Wanted = Format.TABLE,
+) -> None:
     """Create a project. Repositories in it begin with its name: shop/web."""
-    made = client(url, insecure=insecure).post("/projects", {"name": name})
-    Output.to_terminal(output).item(made, COLUMNS)
+    wanted = Visibility.PUBLIC if public else Visibility.PRIVATE
+    body: dict[str, object] = {"name": name, "visibility": wanted.value}
+    Output.to_terminal(output).item(client(url, insecure=insecure).post("/projects", body), COLUMNS)
 
 
 @app.command("list")
@@ -29,3 +59,36 @@ def show_all(url: Url = None, insecure: Insecure = False, output: Wanted = Forma
     """List the projects you can see."""
     items = client(url, insecure=insecure).items("/projects")
     Output.to_terminal(output).items(items, COLUMNS, "no projects: entrepot project create NAME")
+
+
+@app.command("visibility")
+def visibility(
+    project: Project,
+    wanted: Annotated[Visibility, typer.Argument(metavar="VISIBILITY", help="public or private.")],
+    url: Url = None,
+    insecure: Insecure = False,
+    output: Wanted = Format.TABLE,
+) -> None:
+    """Open a project for pulls by everybody, or close it again. Both take effect at once."""
+    now = client(url, insecure=insecure).patch(project_path(project), {"visibility": wanted.value})
+    Output.to_terminal(output).item(now, SWITCHES)
+
+
+@app.command("sizes")
+def sizes(
+    project: Project,
+    wanted: Annotated[Sizes, typer.Argument(metavar="SIZES", help="strict or lenient.")],
+    url: Url = None,
+    insecure: Insecure = False,
+    output: Wanted = Format.TABLE,
+) -> None:
+    """Refuse manifests whose sizes are wrong, or take them: some old tools write such."""
+    now = client(url, insecure=insecure).patch(project_path(project), {"strict_sizes": wanted is Sizes.STRICT})
+    Output.to_terminal(output).item(now, SWITCHES)
+
+
+@app.command("delete")
+def delete(name: Project, url: Url = None, insecure: Insecure = False, output: Wanted = Format.TABLE) -> None:
+    """Delete a project with its repositories; the operation printed takes it back."""
+    deleted = client(url, insecure=insecure).delete(project_path(name))
+    Output.to_terminal(output).item(deleted, (Column("operation", "operation"),))

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from typing import Annotated, Final
+from urllib.parse import quote
 
 import typer
 
@@ -9,7 +10,7 @@ from entrepot.cli.client import project_path
 from entrepot.cli.options import Insecure, Project, Url, Wanted, client
 from entrepot.cli.output import Column, Format, Output, when
 
-app = typer.Typer(help="Create and list machine accounts.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(help="Create, list and delete machine accounts.", no_args_is_help=True, add_completion=False)
 
 COLUMNS: Final = (
     Column("NAME", "name"),
@@ -57,3 +58,15 @@ def show_all(project: Project, url: Url = None, insecure: Insecure = False, outp
     """List a project's robots."""
     items = client(url, insecure=insecure).items(f"{project_path(project)}/robots")
     Output.to_terminal(output).items(items, COLUMNS, f"no robots: entrepot robot create {project} NAME")
+
+
+@app.command("delete")
+def delete(
+    project: Project,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The robot's name within the project.")],
+    url: Url = None,
+    insecure: Insecure = False,
+) -> None:
+    """Delete a robot. Its secret opens nothing any more; pulls and pushes under way with it end within 5 s."""
+    client(url, insecure=insecure).delete(f"{project_path(project)}/robots/{quote(name, safe='')}")
+    Output.to_terminal(Format.TABLE).note(f"deleted robot {name} of {project}")

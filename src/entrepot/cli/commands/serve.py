@@ -159,7 +159,8 @@ def _supervise(settings: "Settings", repeated: list[str], roles: tuple[str, ...]
 
     with lock_folder(settings.data) as lock, reserve_port(*settings.listen) as reserved:
         host, port = reserved.getsockname()[:2]
-        shutil.rmtree(settings.run, ignore_errors=True)
+        for left_over in (settings.run, settings.metrics):
+            shutil.rmtree(left_over, ignore_errors=True)
         own = ["--data", str(settings.data), "--listen", format_listen(host, port), *repeated]
         start = (*PYTHON, "entrepot.cli.main", "serve", "--role")
         children = [Child(role, (*start, role, *own, "--lifeline")) for role in roles]
@@ -175,7 +176,10 @@ def _supervise(settings: "Settings", repeated: list[str], roles: tuple[str, ...]
                 greeting.cancel()
             return status
 
-        return asyncio.run(run())
+        try:
+            return asyncio.run(run())
+        finally:
+            shutil.rmtree(settings.metrics, ignore_errors=True)
 
 
 async def _greet(settings: "Settings", host: str, port: int, url: str | None) -> None:

@@ -177,10 +177,12 @@ class ObjectBlobs:
 
     async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """See StoredBytes."""
-        _, pieces = await self.begin(key, start, end)
+        size, pieces = await self.begin(key, start, end)
         async with aclosing(pieces) as opened:
             async for piece in opened:
                 yield piece
+        if end is not None and end > size:
+            raise CopySuspectError(key)
 
     async def _begin(self, key: str, start: int, end: int | None) -> tuple[int, AsyncGenerator[bytes, None]]:
         try:

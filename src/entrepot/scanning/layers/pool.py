@@ -30,6 +30,8 @@ ATTEMPTS: Final = 2
 PIECE_BYTES: Final = 256 << 10
 CANCEL_CHECK: Final = timedelta(milliseconds=500)
 INLINE_BYTES: Final = 64 << 10  # a larger answer is decoded off the event loop
+NICE: Final = 10
+"""How far a child stands back behind pushes and pulls: under full load it gets a tenth of a web process's time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,15 +146,18 @@ class LayerPool:
         ours, theirs = socket.socketpair()
         with contextlib.ExitStack() as on_failure, theirs:
             on_failure.enter_context(ours)
-            # -I and no environment: neither the folder we stand in nor a variable chooses what is imported. A session
-            # of its own: the terminal's interrupt is for this process, which then ends its children.
+            # -I and no environment: neither the folder we stand in nor a variable chooses what is imported. A group of
+            # its own: the terminal's interrupt is for this process, which then ends its children. No session of its
+            # own: where the kernel shares cores out by session, each child would get as much as all web processes.
             command = (sys.executable, "-I", "-m", CHILD, str(os.getpid()))
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *command, stdin=theirs.fileno(), stdout=PIPE, env={}, start_new_session=True
+                    *command, stdin=theirs.fileno(), stdout=PIPE, env={}, process_group=0
                 )
             except OSError as error:
                 raise AnalyserError("the analyser does not start", "crash") from error
+            with contextlib.suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
             if process.stdout is None:
                 raise AnalyserError("the analyser has no output", "crash")
             on_failure.pop_all()

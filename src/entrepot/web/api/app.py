@@ -4,12 +4,12 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from entrepot.web.api import accounts, artifacts, operations, projects
+from entrepot.web.api import accounts, artifacts, operations, projects, storage, trash
 from entrepot.web.api.problems import install
 from entrepot.web.services import Services
 
 PREFIX: Final = "/api/v1"
-ROUTERS: Final = (accounts.router, projects.router, artifacts.router, operations.router)
+ROUTERS: Final = (accounts.router, projects.router, artifacts.router, operations.router, trash.router, storage.router)
 
 
 def api_app(services: Services, version: str) -> FastAPI:

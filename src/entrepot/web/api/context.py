@@ -52,6 +52,11 @@ class Context:
         checked = str(Digest.parse(reference)) if ":" in reference else check_tag(reference)
         return await self.services.catalog.artifact(await self.repository(permission, name), checked)
 
+    async def newest_job(self, name: str) -> str | None:
+        """The id of the newest job called *name*."""
+        rows = await self.services.jobs.page(None, name, None, 1)
+        return rows[0].id if rows else None
+
 
 async def _context(request: HttpRequest) -> Context:
     services: Services = request.app.state.services

@@ -11,7 +11,9 @@ def page_asked_for(request: Request) -> tuple[str, int | None]:
     text = request.query_value("n")
     if text is not None and not (text.isascii() and text.isdigit() and len(text) < 10):
         raise InvalidError("n is not a number of entries", "n")
-    return request.query_value("last") or "", int(text) if text is not None else None
+    # No name holds a NUL, and PostgreSQL takes none: what comes behind `a\0b` is what comes behind `a`.
+    last = (request.query_value("last") or "").partition("\0")[0]
+    return last, int(text) if text is not None else None
 
 
 def link_to_next(path: str, query: dict[str, str]) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from entrepot.errors import InvalidError
 from entrepot.oci import mediatype
 from entrepot.oci.digest import Digest
 from entrepot.web.request import Request
@@ -21,6 +22,8 @@ async def get(request: Request, services: Services, name: str, reference: str) -
     subject = Digest.parse(reference)
     # No media type has a space: it is the `+` of `…+json` that was not escaped.
     wanted = (request.query_value(FILTER) or "").replace(" ", "+")
+    if not wanted.isprintable():
+        raise InvalidError("artifactType is no media type", FILTER)
     page = await services.list_referrers(principal, name, subject, wanted, request.query_value("last") or "")
     headers: Headers = [INDEX]
     if wanted:

@@ -26,9 +26,9 @@ async def begin(request: Request, services: Services, name: str, reference: str)
     principal = await services.authn.registry(request)
     await services.pull.may_push(principal, name)
     mount, source = request.query_value("mount"), request.query_value("from")
-    if mount and (not source or NAME.match(source)):
+    if mount and (source is None or NAME.match(source)):
         digest = Digest.parse(mount)
-        if await services.uploads.mount(principal, name, digest, source or None):
+        if await services.uploads.mount(principal, name, digest, source):
             await respond(request, 201, _created(name, digest))
             return
     whole = request.query_value("digest")

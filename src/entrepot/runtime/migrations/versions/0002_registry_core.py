@@ -57,6 +57,8 @@ def upgrade() -> None:
         batch.add_column(sa.Column("algorithm", text, server_default=sa.text("'sha256'"), nullable=False))
         batch.add_column(sa.Column("reserved", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
         batch.add_column(sa.Column("key", sa.Text(), server_default=sa.text("''"), nullable=False))
+    with op.batch_alter_table("advisory", recreate=_recreate()) as batch:
+        batch.alter_column("hash", type_=sa.String(length=80), existing_type=sa.String(length=64))
     with op.batch_alter_table("manifest", recreate=_recreate()) as batch:
         batch.add_column(sa.Column("subject_digest", sa.String(length=135), nullable=True))
         batch.add_column(sa.Column("delete_op", sa.String(length=26), nullable=True))
