@@ -17,7 +17,7 @@ from entrepot.access.tables import account
 from entrepot.audit.recorder import Recorder
 from entrepot.catalog import blobs, manifests, operations, quota, repositories, tags
 from entrepot.catalog.operations import Deletion
-from entrepot.catalog.tables import gc_review, manifest, project, repo, repo_blob, tag
+from entrepot.catalog.tables import gc_review, manifest, project, ref_blob, ref_manifest, repo, repo_blob, tag
 from entrepot.content import copies
 from entrepot.content.backends.filesystem import FilesystemBlobs
 from entrepot.content.model import Stored
@@ -238,6 +238,42 @@ class Catalog:
             assert row is not None
             return (await quota.usage(unit, row.id)).used, await quota.recount(unit, row.id)
 
+    async def dangling(self) -> list[Any]:
+        """Live manifests that name a hidden or absent link, a blob without a copy, or a deleted manifest."""
+        parent = (manifest.c.repo_id == ref_blob.c.repo_id) & (manifest.c.digest == ref_blob.c.parent)
+        link = (repo_blob.c.repo_id == ref_blob.c.repo_id) & (repo_blob.c.digest == ref_blob.c.digest)
+        good = (
+            select(blob_copy.c.id).where(blob_copy.c.digest == ref_blob.c.digest, blob_copy.c.state == "ready").exists()
+        )
+        blobs = (
+            select(ref_blob.c.repo_id, ref_blob.c.parent, ref_blob.c.digest)
+            .join(manifest, parent)
+            .outerjoin(repo_blob, link)
+            .where(
+                manifest.c.deleted_at.is_(None),
+                repo_blob.c.digest.is_(None) | repo_blob.c.hidden_at.is_not(None) | ~good,
+            )
+        )
+        child = manifest.alias()
+        owner = (manifest.c.repo_id == ref_manifest.c.repo_id) & (manifest.c.digest == ref_manifest.c.parent)
+        below = (child.c.repo_id == ref_manifest.c.repo_id) & (child.c.digest == ref_manifest.c.child)
+        manifests = (
+            select(ref_manifest.c.repo_id, ref_manifest.c.parent, ref_manifest.c.child)
+            .join(manifest, owner)
+            .outerjoin(child, below)
+            .where(manifest.c.deleted_at.is_(None), child.c.digest.is_(None) | child.c.deleted_at.is_not(None))
+        )
+        # A manifest without its lines would name nothing, and look whole.
+        own = (ref_blob.c.repo_id == manifest.c.repo_id) & (ref_blob.c.parent == manifest.c.digest)
+        lines = select(func.count()).select_from(ref_blob).where(own)
+        bare = select(manifest.c.repo_id, manifest.c.digest, manifest.c.kind).where(
+            manifest.c.deleted_at.is_(None),
+            manifest.c.kind == "image",
+            lines.correlate(manifest).scalar_subquery() == 0,
+        )
+        async with self.database.reading() as connection:
+            return [tuple(row) for each in (blobs, manifests, bare) for row in await connection.execute(each)]
+
     def files_there(self) -> int:
         """Files of copies in the folder."""
         return sum(1 for path in self.files.root.glob("sha*/*/*") if path.is_file())
@@ -264,8 +300,10 @@ async def catalog(url: str, folder: Path, *, pool: int = 10) -> AsyncIterator[Ca
         row = await unit.fetch_one(insert(account).values(values).returning(account.c.id))
     assert row is not None
     collector = Collector(work, files, clock, TRASH, timedelta(0), 200)
-    yield Catalog(database, work, clock, files, Actor("admin", "person", row.id), collector)
-    await database.close()
+    try:
+        yield Catalog(database, work, clock, files, Actor("admin", "person", row.id), collector)
+    finally:
+        await database.close()
 
 
 def image(config: bytes, layers: Sequence[bytes], subject: Digest | None = None) -> bytes:

@@ -16,15 +16,20 @@ from pathlib import Path
 
 def _serve(folder: Path, port: int, memory: Path) -> None:
     from entrepot.cli.commands.serve import _web  # noqa: PLC0415
+    from entrepot.runtime.lifeline import Lifeline  # noqa: PLC0415
     from entrepot.settings import Settings  # noqa: PLC0415
     from entrepot.web.settings import Server  # noqa: PLC0415
+    from entrepot.wiring import prepare  # noqa: PLC0415
     from tests.faults.points import Points  # noqa: PLC0415
 
     os.setsid()
     os.dup2(os.open(folder.parent / "server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
     os.dup2(2, 1)
     Points(memory).plant()
-    _web(Settings(data=folder, server=Server(listen=f"127.0.0.1:{port}", web_workers=1, drain=timedelta(0))), None)
+    settings = Settings(data=folder, server=Server(listen=f"127.0.0.1:{port}", web_workers=1, drain=timedelta(0)))
+    prepare(settings)
+    lifeline, _ = os.pipe()
+    _web(settings, Lifeline(lifeline))
 
 
 def main() -> None:

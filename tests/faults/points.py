@@ -135,4 +135,4 @@ class Points:
             await real(served, request)
             self.reach("after the request")
 
-        app.App._http = http  # type: ignore[method-assign]
+        app.App._http = http  # type: ignore[assignment,method-assign]

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from sqlalchemy import BigInteger, type_coerce, update
 
 from entrepot import wiring
 from entrepot.access.authorize import authorize
+from entrepot.access.hot_sql import access_statements
 from entrepot.access.model import Grant, Permission, Principal, Role
 from entrepot.access.model import Site as WholeSite
 from entrepot.audit.ingest import Ingest
@@ -22,6 +24,7 @@ from entrepot.content.backends.filesystem import FilesystemBlobs
 from entrepot.ids import ulid
 from entrepot.lifecycle import tasks as lifecycle
 from entrepot.lifecycle.jobs import Collect
+from entrepot.registry.hot_sql import registry_statements
 from entrepot.runtime.events.model import SYSTEM, Actor
 from entrepot.runtime.tables import METADATA, Instant
 from entrepot.runtime.unit_of_work import Work
@@ -31,6 +34,11 @@ from entrepot.web.services import Services
 ADMIN_ID: Final = 1
 PROJECT: Final = "faults"
 DAY_US: Final = 86_400_000_000
+STATEMENTS: Final = {
+    "access_statements": cache(access_statements),
+    "registry_statements": cache(registry_statements),
+}
+"""What is the same in every process is compiled once for all of them: it takes longer than a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +109,10 @@ def start(folder: Path) -> None:
 async def open_site(folder: Path) -> AsyncIterator[Site]:
     """The parts on *folder*, which is prepared. One disk thread: equal runs make equal calls in equal order."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
-    services = wiring.web_app(settings_of(folder), lambda: False).services
+    with pytest.MonkeyPatch.context() as patch:
+        for name, remembered in STATEMENTS.items():
+            patch.setattr(wiring, name, remembered)
+        services = wiring.web_app(settings_of(folder), lambda: False).services
     await services.reads.hot.open()
     site = Site(folder, services)
     try:

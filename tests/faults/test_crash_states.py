@@ -33,6 +33,7 @@ from tests.real.filesystem_model import Fate, Recorder, lay_out
 PER_FLOW: Final = int(os.environ.get("ENTREPOT_TEST_CRASH_STATES", "60"))
 FEW: Final = {"key replaced": 10}
 """Flows that can't leave as many different states as are asked for, and how many at least."""
+pytestmark = pytest.mark.timeout(300 + 2 * PER_FLOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +168,14 @@ def admin_at_fault(folder: Path) -> list[str]:
     return [] if hasher().verify(stored, password) else ["P5: the first admin can't sign in"]
 
 
-def faults_in(recording: Recording, folder: Path, *, is_first_start: bool = False) -> tuple[int, list[str]]:
-    """How many crash states of *recording* were tried in *folder*, and what they showed; printed with the seed."""
+def faults_in(
+    recording: Recording, folder: Path, most: int = PER_FLOW, *, is_first_start: bool = False
+) -> tuple[int, list[str]]:
+    """How many crash states of *recording*, at most *most*, were tried in *folder*, and what they showed."""
     seed = int(os.environ.get("ENTREPOT_TEST_SEED") or secrets.randbits(32))
     folder.mkdir()
     wanted, count, faults = recording.wanted(), 0, list[str]()
-    for state in crash_states(recording, PER_FLOW, random.Random(seed)):  # noqa: S311
+    for state in crash_states(recording, most, random.Random(seed)):  # noqa: S311
         start_on(state, folder)
         found = keys_at_fault(folder, state.world)
         found += admin_at_fault(folder) if is_first_start else []
@@ -195,7 +198,8 @@ def test_whatever_a_crash_leaves_of_a_flow_the_next_start_keeps_every_promise(
 
 def test_whatever_a_crash_leaves_of_the_first_start_the_next_one_goes_on(memory: Path) -> None:
     recording = record_first_start(memory / "first start, recorded")
-    count, faults = faults_in(recording, memory / "first start", is_first_start=True)
+    most = -(-PER_FLOW // 5)  # each migrates a database
+    count, faults = faults_in(recording, memory / "first start", most, is_first_start=True)
 
     assert not faults, "\n".join(faults[:40])
-    assert count >= PER_FLOW
+    assert count == most

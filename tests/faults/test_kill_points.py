@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,15 +32,18 @@ from tests.faults.client import Client, index_of, manifest_of
 from tests.faults.points import LISTING, Points
 from tests.faults.remote import Remote
 from tests.faults.site import PROJECT, open_site, start
-from tests.faults.world import LINE, World, broken_promises
+from tests.faults.world import LINE, Said, World, broken_promises
 
 KILLS: Final = int(os.environ.get("ENTREPOT_TEST_KILL_POINTS", "48"))
 MOMENTS: Final = int(os.environ.get("ENTREPOT_TEST_KILL_MOMENTS", "20"))
 CLIENTS: Final = 3
-LATEST_MOMENT_SECONDS: Final = 0.25
+MOST_HEARD: Final = 300
+JITTER_SECONDS: Final = 0.02
 CASES_PER_FOLDER: Final = 40
+ROOT: Final = Path(__file__).parents[2]
 READY_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 0.005
+pytestmark = pytest.mark.timeout(300 + 5 * (KILLS + MOMENTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Content:
         return one, two
 
 
-Step: TypeAlias = Callable[[Client, Content], Awaitable[None]]
+Step: TypeAlias = Callable[[Client, Content], Coroutine[None, None, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +272,7 @@ def mortal(memory: Path) -> Iterator[Mortal]:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     command = [sys.executable, "-m", "tests.faults.failing_server", str(folder)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as loader:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as loader:
         assert loader.stdout is not None
         assert loader.stdout.readline() == "loaded\n"
         server = Mortal(loader, folder, port, Points(folder / "points"))
@@ -368,6 +371,24 @@ def test_a_server_killed_at_any_named_point_keeps_every_promise(mortal: Mortal) 
     assert killed.total() >= KILLS
 
 
+class Heard:
+    """Counts what clients are told, so that a kill comes among it however slow the machine is."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._more = threading.Condition()
+
+    def __call__(self, _: Said) -> None:
+        with self._more:
+            self._count += 1
+            self._more.notify_all()
+
+    def wait_for(self, count: int) -> None:
+        """Waits until *count* things were said."""
+        with self._more:
+            assert self._more.wait_for(lambda: self._count >= count, READY_SECONDS)
+
+
 async def all_requests(client: Client, content: Content) -> None:
     """One request after the other, of every kind."""
     await source_blob(client, content)
@@ -398,13 +419,16 @@ def test_a_server_killed_at_any_moment_under_load_keeps_every_promise(mortal: Mo
     for _ in range(MOMENTS):
         contents = [mortal.next_case() for _ in range(CLIENTS)]
         clients = [mortal.client(content.repo, content.source) for content in contents]
-        over = threading.Event()
+        over, heard = threading.Event(), Heard()
+        for client in clients:
+            client.hear = heard
         with ThreadPoolExecutor(CLIENTS) as pool:
             work = [
                 pool.submit(push_until_killed, client, content, over)
                 for client, content in zip(clients, contents, strict=True)
             ]
-            threading.Event().wait(chance.uniform(0.01, LATEST_MOMENT_SECONDS))
+            heard.wait_for(chance.randint(1, MOST_HEARD))
+            threading.Event().wait(chance.uniform(0, JITTER_SECONDS))
             mortal.kill()
             over.set()
             for each in work:

@@ -30,6 +30,7 @@ from tests.real.programs import require_program
 
 CASES: Final = int(os.environ.get("ENTREPOT_TEST_SYSTEM_CALLS", "100"))
 CASES_PER_FOLDER: Final = 25
+ROOT: Final = Path(__file__).parents[2]
 ATTACH_SECONDS: Final = 20.0
 END_SECONDS: Final = 60.0
 
@@ -54,6 +55,7 @@ FAULTS: Final = {
 }
 SHORT: Final = "short"
 """strace can't shorten a write (with `retval` it lies: nothing is written); the program does it, by `os.write`."""
+pytestmark = pytest.mark.timeout(300 + 4 * CASES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ def program(memory: Path) -> Iterator[Program]:
 
     asyncio.run(fill())
     command = [sys.executable, "-m", "tests.faults.program"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "loaded\n"
         try:

@@ -167,14 +167,15 @@ def rows_at_fault(folder: Path) -> list[str]:
 
 
 def _counters_off(connection: sqlite3.Connection) -> Iterable[str]:
-    """P6: what each project uses, against its distinct linked blobs and its manifests; what it reserves, its uploads."""
+    """P6: what a project uses against its distinct linked blobs and its manifests, what it reserves against uploads."""
     counted = connection.execute(
         "SELECT p.name, p.quota_used, p.quota_reserved, "
         " (SELECT COALESCE(SUM(size), 0) FROM (SELECT DISTINCT b.digest, b.size FROM repo_blob l "
         "  JOIN repo r ON r.id = l.repo_id JOIN blob b ON b.digest = l.digest WHERE r.project_id = p.id)), "
         " (SELECT COALESCE(SUM(m.size), 0) FROM manifest m JOIN repo r ON r.id = m.repo_id "
         "  WHERE r.project_id = p.id), "
-        " (SELECT COALESCE(SUM(u.reserved), 0) FROM upload u JOIN repo r ON r.id = u.repo_id WHERE r.project_id = p.id) "
+        " (SELECT COALESCE(SUM(u.reserved), 0) FROM upload u JOIN repo r ON r.id = u.repo_id "
+        "  WHERE r.project_id = p.id) "
         "FROM project p WHERE p.quota_used > 0 OR p.quota_reserved > 0"
     )
     for name, used, reserved, blobs, manifests, uploads in counted:

@@ -31,6 +31,10 @@ class Shop:
         """`127.0.0.1:5000/PROJECT/` + *rest* (`web:1.0`)."""
         return f"{self.server.host}/{self.name}/{rest}"
 
+    def publish(self) -> None:
+        """Whoever asks may pull from the project now."""
+        self.server.api("PATCH", f"/projects/{self.name}", {"visibility": "public"})
+
     def status(self, rest: str) -> int:
         """What a GET of `web/tags/list` as plain HTTP is answered with."""
         return Registry(self.server.host).as_(self.developer).ask("GET", f"/v2/{self.name}/{rest}").status

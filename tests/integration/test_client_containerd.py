@@ -126,7 +126,21 @@ def test_a_refused_push_and_an_absent_image_are_told(
     by_viewer = viewer.push(shop.image("web:1.0"), check=False)
     absent = signed_in.pull(shop.image("web:none"), check=False)
 
-    assert "401 Unauthorized" in by_nobody.stderr
+    assert "403 Forbidden" in by_nobody.stderr
     assert "403 Forbidden" in by_viewer.stderr
     assert "not found" in absent.stderr
     assert shop.status("web/tags/list") == 404
+
+
+def test_what_is_public_is_pulled_without_a_user(
+    shop: Shop, containerd: Containerd, skopeo_in: Skopeo, image: MakeImage
+) -> None:
+    layout = image()
+    skopeo_in.copy(layout.source, f"docker://{shop.image('web:1.0')}")
+
+    before = containerd.pull(shop.image("web:1.0"), check=False)
+    shop.publish()
+    containerd.pull(shop.image("web:1.0"))
+
+    assert before.returncode != 0
+    assert_is_here(containerd, layout, shop.image("web:1.0"))

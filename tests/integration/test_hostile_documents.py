@@ -280,7 +280,9 @@ def test_what_the_cases_are_made_of_is_taken(reader: Reader) -> None:
 
     assert reader.read(OCI_MANIFEST, manifest())[0] == "accepted"
     assert reader.read(OCI_INDEX, whole)[0] == "accepted"
-    assert reader.read(OCI_MANIFEST, manifest(layers=[LAYER] * 1_000, subject=CHILD, artifactType="a/b"))[0] == "accepted"
+    assert (
+        reader.read(OCI_MANIFEST, manifest(layers=[LAYER] * 1_000, subject=CHILD, artifactType="a/b"))[0] == "accepted"
+    )
     assert reader.read("", manifest())[0] == "accepted"
 
 
@@ -384,7 +386,9 @@ def test_the_server_refuses_every_hostile_manifest_and_stays_small(shop: Shop, r
 
 
 def test_a_manifest_of_one_byte_too_many_is_refused_unread(shop: Shop, registry: Registry) -> None:
-    at_the_limit = manifest(annotations={"a": "x"}).replace(b"x", b"x" * (4 * MIB - len(manifest(annotations={"a": ""}))))
+    at_the_limit = manifest(annotations={"a": "x"}).replace(
+        b"x", b"x" * (4 * MIB - len(manifest(annotations={"a": ""})))
+    )
     assert len(at_the_limit) == 4 * MIB
 
     taken = registry.put_manifest(f"{shop.name}/web", "v1", at_the_limit)
@@ -528,8 +532,8 @@ CONFIGS: Final[Mapping[str, bytes]] = {
     "brackets": b"[" * 4_000_000,
     "half a pair of surrogates": b'{"os":"\\ud800","architecture":"\\udfff","history":[{"created_by":"\\ud800"}]}',
     "NULs": b'{"os":"\\u0000","architecture":"a","history":[{"created_by":"\\u0000"}]}',
-    "wrong types": b'{"os":[],"architecture":{},"variant":1e308,"history":{"a":1},"rootfs":{"diff_ids":{"a":{}}},"config":[]}',
-    "wrong types inside": b'{"os":1,"history":[1,null,{"created_by":[],"empty_layer":"x"}],"rootfs":{"diff_ids":[1,null,{}]}}',
+    "wrong types": encoded({"os": [], "variant": 1e308, "history": {"a": 1}, "rootfs": {"diff_ids": {}}, "config": []}),
+    "wrong types inside": encoded({"history": [1, None, {"created_by": []}], "rootfs": {"diff_ids": [1, None, {}]}}),
     "null": b'{"os":null,"architecture":null,"history":null,"rootfs":null,"config":null}',
     "200,000 steps": encoded({"os": "linux", "history": [{"empty_layer": True}] * 200_000}),
     "200,000 diff_ids": encoded({"os": "linux", "rootfs": {"diff_ids": [ZERO[:20]] * 150_000}}),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import update
 
 from entrepot.catalog import operations, reviews
 from entrepot.catalog.errors import (
@@ -24,8 +24,7 @@ from entrepot.catalog.errors import (
     StillReferencedError,
     UndoImpossibleError,
 )
-from entrepot.catalog.tables import manifest, ref_blob, ref_manifest, repo_blob
-from entrepot.content.tables import blob_copy
+from entrepot.catalog.tables import repo_blob
 from entrepot.errors import EntrepotError
 from entrepot.oci.digest import Digest
 from tests.fakes.catalog import IMAGE, INDEX, Catalog, catalog, image, index
@@ -146,7 +145,7 @@ async def test_no_live_reference_is_left_over_what_is_gone(
 ) -> None:
     ends: Counter[str] = Counter()
     await asyncio.gather(*(lane(shop, pair, number, ends) for number in range(LANES)))
-    broken = await dangling(shop)
+    broken = await shop.dangling()
     used, counted = await shop.quota("lane0")
     sys.stdout.write(f"{pair.__name__}: {sum(ends.values())} rounds, {dict(ends)}\n")
 
@@ -182,35 +181,3 @@ async def ended(action: Action, after: float) -> str:
     except EntrepotError as error:
         return f"{type(error).__name__}: {error.message}"
     return "ok"
-
-
-async def dangling(shop: Catalog) -> list[Any]:
-    """Live manifests that name a hidden or absent link, a blob without a copy, or a deleted manifest."""
-    parent = (manifest.c.repo_id == ref_blob.c.repo_id) & (manifest.c.digest == ref_blob.c.parent)
-    link = (repo_blob.c.repo_id == ref_blob.c.repo_id) & (repo_blob.c.digest == ref_blob.c.digest)
-    good = select(blob_copy.c.id).where(blob_copy.c.digest == ref_blob.c.digest, blob_copy.c.state == "ready").exists()
-    blobs = (
-        select(ref_blob.c.repo_id, ref_blob.c.parent, ref_blob.c.digest)
-        .join(manifest, parent)
-        .outerjoin(repo_blob, link)
-        .where(
-            manifest.c.deleted_at.is_(None),
-            repo_blob.c.digest.is_(None) | repo_blob.c.hidden_at.is_not(None) | ~good,
-        )
-    )
-    child = manifest.alias()
-    owner = (manifest.c.repo_id == ref_manifest.c.repo_id) & (manifest.c.digest == ref_manifest.c.parent)
-    below = (child.c.repo_id == ref_manifest.c.repo_id) & (child.c.digest == ref_manifest.c.child)
-    manifests = (
-        select(ref_manifest.c.repo_id, ref_manifest.c.parent, ref_manifest.c.child)
-        .join(manifest, owner)
-        .outerjoin(child, below)
-        .where(manifest.c.deleted_at.is_(None), child.c.digest.is_(None) | child.c.deleted_at.is_not(None))
-    )
-    # A manifest without its lines would name nothing, and look whole.
-    lines = select(func.count()).where(ref_blob.c.repo_id == manifest.c.repo_id, ref_blob.c.parent == manifest.c.digest)
-    bare = select(manifest.c.repo_id, manifest.c.digest, manifest.c.kind).where(
-        manifest.c.deleted_at.is_(None), manifest.c.kind == "image", lines.scalar_subquery() != 2
-    )
-    async with shop.database.reading() as connection:
-        return [tuple(row) for each in (blobs, manifests, bare) for row in await connection.execute(each)]

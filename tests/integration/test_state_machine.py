@@ -55,6 +55,17 @@ class Held:
         return any(digest in named(body) for body in self.manifests.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What an operation took: a blob, a tag, or a manifest with its tags; *bodies* are those it can bring back."""
+
+    kind: str
+    where: str
+    reference: str
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    tags: frozenset[str] = frozenset()
+
+
 @dataclass(slots=True)
 class Subject:
     """The server under test, and what is counted over all examples."""
@@ -104,6 +115,8 @@ class Machine(RuleBasedStateMachine):
         self.names = {each: f"{project}/{each}" for each in REPOSITORIES}
         self.held = {each: Held() for each in REPOSITORIES}
         self.uploads: dict[str, tuple[str, str, bytes]] = {}  # id -> repository, Location, bytes so far
+        self.deleted: dict[str, Deleted] = {}  # operation -> what it took
+        self.bodies: dict[str, bytes] = {}  # every manifest ever there, for what an index brings back with it
 
     def ask(
         self, method: str, where: str, path: str, body: bytes | None = None, media_type: str = OCI_MANIFEST
@@ -176,7 +189,7 @@ class Machine(RuleBasedStateMachine):
         answer = self.ask("PUT", where, f"manifests/{tag}", body)
         if named(body) <= held.blobs:
             assert answer.status == 201
-            held.manifests[sha256(body)] = body
+            held.manifests[sha256(body)] = self.bodies[sha256(body)] = body
             held.tags[tag] = sha256(body)
         else:
             assert answer.status == 404
@@ -191,16 +204,19 @@ class Machine(RuleBasedStateMachine):
         body = index({key: images[key] for key in chosen})
         answer = self.ask("PUT", where, f"manifests/{tag}", body, OCI_INDEX)
         assert answer.status == 201
-        held.manifests[sha256(body)] = body
+        held.manifests[sha256(body)] = self.bodies[sha256(body)] = body
         held.tags[tag] = sha256(body)
 
     # deleting
 
     @rule(where=repositories, tag=tags)
     def delete_a_tag(self, where: str, tag: str) -> None:
+        held = self.held[where]
         answer = self.ask("DELETE", where, f"manifests/{tag}")
-        assert answer.status == (202 if tag in self.held[where].tags else 404)
-        self.held[where].tags.pop(tag, None)
+        assert answer.status == (202 if tag in held.tags else 404)
+        if answer.status == 202:
+            digest = held.tags.pop(tag)
+            self.note(answer, Deleted("tag", where, tag, self.closure(digest), frozenset({tag})))
 
     @precondition(lambda self: any(held.manifests for held in self.held.values()))
     @rule(data=st.data())
@@ -211,6 +227,8 @@ class Machine(RuleBasedStateMachine):
         answer = self.ask("DELETE", where, f"manifests/{digest}")
         assert answer.status == (405 if held.needs(digest) else 202)
         if answer.status == 202:
+            tags_ = frozenset(tag for tag, named_ in held.tags.items() if named_ == digest)
+            self.note(answer, Deleted("manifest", where, digest, self.closure(digest), tags_))
             self.forget(held, digest)
 
     @rule(where=repositories, digest=blobs)
@@ -224,6 +242,42 @@ class Machine(RuleBasedStateMachine):
         else:
             assert answer.status == 202
             held.blobs.discard(digest)
+            self.note(answer, Deleted("blob", where, digest))
+
+    @precondition(lambda self: self.deleted)
+    @rule(data=st.data())
+    def undo_a_deletion(self, data: st.DataObject) -> None:
+        """What it took is there again, with all it names; only a tag that is there again stands in the way."""
+        operation = data.draw(st.sampled_from(sorted(self.deleted)))
+        took = self.deleted.pop(operation)
+        held = self.held[took.where]
+        answer = self.ask("POST", took.where, f"/api/v1/operations/{operation}/undo", b"")
+        if answer.status == 409:
+            assert took.kind != "blob"
+            assert took.reference in held.tags or took.reference in held.manifests
+            return
+        assert answer.status == 200, answer.body
+        if took.kind == "blob":
+            held.blobs.add(took.reference)
+        for digest, body in took.bodies.items():
+            held.manifests[digest] = body
+            held.blobs |= {each for each in named(body) if each in BLOBS}
+        back = set(answer.json["tags"])
+        assert back <= took.tags - held.tags.keys()
+        for tag in back:
+            held.tags[tag] = next(iter(took.bodies))
+
+    def note(self, answer: Answer, took: Deleted) -> None:
+        self.deleted[answer.header("Entrepot-Operation")] = took
+
+    def closure(self, digest: str) -> dict[str, bytes]:
+        """The manifest and all it lists, itself first."""
+        body = self.bodies[digest]
+        below = [self.closure(child) for child in sorted(named(body)) if b'"manifests"' in body]
+        found = {digest: body}
+        for each in below:
+            found |= each
+        return found
 
     def forget(self, held: Held, digest: str) -> None:
         del held.manifests[digest]
@@ -248,7 +302,7 @@ class Machine(RuleBasedStateMachine):
         found = self.ask("GET", where, f"manifests/{tag}")
         before = held.tags.get(tag)
         if found.status == 200 and found.body == body:
-            held.manifests[sha256(body)] = body
+            held.manifests[sha256(body)] = self.bodies[sha256(body)] = body
             held.tags[tag] = sha256(body)
         else:
             assert answered != [201]
@@ -313,7 +367,7 @@ def run(server: Server, database: str) -> None:
         run_state_machine_as_test(
             Machine,
             settings=settings(
-                max_examples=max(1, min(20, (OPERATIONS - subject.operations) // STEPS)),
+                max_examples=max(1, min(20, (OPERATIONS - subject.operations) // (2 * STEPS))),
                 stateful_step_count=STEPS,
                 deadline=None,
                 database=None,

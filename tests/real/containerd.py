@@ -85,7 +85,7 @@ class Containerd:
         ).read_bytes()
 
     def mirrors(self, host: str, *urls: str) -> Path:
-        """A folder for `--hosts-dir` by which images of *host* are pulled from *urls*, in that order, and only there."""
+        """A folder for `--hosts-dir`: images of *host* are pulled from *urls*, in that order, and only there."""
         folder = Path(tempfile.mkdtemp(prefix="hosts-", dir=self.home))
         entries = [f'[host."{url}"]\n  capabilities = ["pull", "resolve"]\n' for url in urls]
         (folder / host).mkdir()

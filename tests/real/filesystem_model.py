@@ -451,7 +451,7 @@ def lay_out(tree: Tree, root: Path) -> None:
     """Makes *root* hold *tree* and nothing else, save the database's own files."""
     there: set[str] = set()
     for folder, folders, files in os.walk(root, topdown=False):
-        here = "" if folder == str(root) else f"{os.path.relpath(folder, root)}/"
+        here = f"{folder}/".removeprefix(f"{root}/")
         for name in files:
             if name not in DATABASE:
                 os.unlink(f"{folder}/{name}")  # noqa: PTH108  twice as fast, and there are thousands

@@ -116,7 +116,7 @@ class Tokens:
 
 
 def _read(claims: dict[str, Any]) -> Claims:
-    """*claims* as `IssueToken` wrote them: what is allowed, and why the rest is not, each with the names it holds for."""
+    """*claims* as `IssueToken` wrote them: what is allowed, and why the rest is not, each with its names."""
     denied: dict[tuple[str, str], str] = {}
     for refused, names in claims["ent_denied"].items():
         code, actions = refused.rsplit(" ", 1)

@@ -5,9 +5,12 @@ through the topic modules, which emit these events, so that nothing changes with
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from entrepot.runtime.events.model import Event
+
+ASIDE: Final = "#"
+"""How names of what is deleted and can come back begin: no name of a repository or project does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

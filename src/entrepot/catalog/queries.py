@@ -9,7 +9,7 @@ from sqlalchemy import and_, func, select
 from entrepot.access.model import Repository
 from entrepot.access.scoped import Scoped
 from entrepot.catalog.errors import ManifestUnknownError
-from entrepot.catalog.repositories import ASIDE
+from entrepot.catalog.model import ASIDE
 from entrepot.catalog.tables import manifest, project, ref_blob, ref_manifest, repo, tag
 from entrepot.content.tables import blob
 from entrepot.oci.manifest import Manifest

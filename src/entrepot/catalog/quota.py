@@ -4,7 +4,7 @@ Invariant: `quota_used` = the sizes of the distinct digests linked in the projec
 plus the sizes of its manifests, trash included. It holds because a digest's first link and last unlink in a project
 exclude one another (`serialize`, and the collector's lock on the blob), and each moves the counter in its own commit.
 Example: a 10 MB layer in shop/web and shop/api counts 10 MB, and still does when shop/web lets go of it. Broken,
-`tests/property/test_quota.py` fails.
+`tests/property/test_collector.py` fails.
 """
 
 from dataclasses import dataclass

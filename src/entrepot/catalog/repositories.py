@@ -5,7 +5,6 @@ is free again, and undoing is one row more, however many tags it has.
 """
 
 from datetime import datetime
-from typing import Final
 
 from sqlalchemy import ColumnElement, String, func, literal, select, update
 
@@ -14,15 +13,12 @@ from entrepot.access.model import Project, Repository
 from entrepot.access.scoped import Scoped
 from entrepot.catalog import operations
 from entrepot.catalog.errors import RepositoryUnknownError, UndoImpossibleError
-from entrepot.catalog.model import ProjectDeleted, RepositoryCreated, RepositoryDeleted
+from entrepot.catalog.model import ASIDE, ProjectDeleted, RepositoryCreated, RepositoryDeleted
 from entrepot.catalog.operations import Deletion, Operation
 from entrepot.catalog.tables import project, repo
 from entrepot.ids import uuid7
 from entrepot.runtime.unit_of_work import Unit
 from entrepot.runtime.upsert import insert_or
-
-ASIDE: Final = "#"
-"""How names of what is set aside begin: no name of a repository or project does."""
 
 
 async def ensure(unit: Unit, repository: Scoped[Repository], now: datetime) -> Scoped[Repository]:

@@ -14,8 +14,11 @@ MODE_FILE: Final = 0o640
 MODE_DIRECTORY: Final = 0o750
 KEEP_SIZE: Final = 1
 """FALLOC_FL_KEEP_SIZE of fallocate(2)."""
+WRITE: Final = 2
+"""SYNC_FILE_RANGE_WRITE of sync_file_range(2)."""
 LIBC: Final = ctypes.CDLL(None, use_errno=True)
 LIBC.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+LIBC.sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 
 
 def make_directory(path: Path) -> None:
@@ -61,6 +64,11 @@ def reserve(descriptor: int, start: int, length: int) -> None:
         error = ctypes.get_errno()
         if error in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise OSError(error, os.strerror(error))
+
+
+def begin_write_back(descriptor: int, start: int, length: int) -> None:
+    """The disk may begin with these bytes, so that less is left for `sync`, which alone says whether it kept them."""
+    LIBC.sync_file_range(descriptor, start, length, WRITE)
 
 
 def free_bytes(path: Path) -> tuple[int, int]:

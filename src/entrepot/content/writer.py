@@ -1,9 +1,10 @@
-"""Streams bodies to the disk, hashing on the way, in pieces of a MiB so that the event loop stays free.
+"""Streams bodies to the disk in steps of a MiB, each written and hashed in a thread while the next comes in.
 
 A disk that fails to sync has lost what it took: that file is dropped, and after the third such failure nothing is
 written any more until somebody has looked.
 """
 
+import asyncio
 import hashlib
 import os
 from collections import OrderedDict
@@ -24,10 +25,12 @@ from entrepot.content.model import Body, Part, Stored, Upload
 from entrepot.ids import ulid
 from entrepot.oci.digest import Digest
 from entrepot.oci.errors import DigestInvalidError
+from entrepot.runtime.uninterrupted import uninterrupted
 
 BATCH_BYTES: Final = 1 << 20
 READ_BYTES: Final = 4 << 20
 STEP_BYTES: Final = 64 << 20
+WRITE_BACK_BYTES: Final = 8 << 20
 KNOWN_HASHES: Final = 500
 MOST_SYNC_FAILURES: Final = 3
 ORPHAN_AGE: Final = timedelta(hours=25)
@@ -74,35 +77,23 @@ class FileWriter:
     async def append(self, upload: Upload, place: str, body: Body) -> int:
         """See UploadWriter. What is refused is cut off by the next append."""
         del place
-        known, digest = self._hashes.pop(upload.id, (0, None))
-        if not upload.offset:
-            digest = hashlib.new(upload.algorithm)
-        elif known != upload.offset:
-            digest = None
-        target = await self._durable(lambda: self._open(upload, digest, body.length))
-        try:
-            batch, length = bytearray(), upload.offset
-            async for piece in body.pieces:
-                length += len(piece)
-                if length > self.max_bytes:
-                    raise BodyTooLargeError(self.max_bytes)
-                batch += piece
-                if len(batch) >= BATCH_BYTES:
-                    await on_disk(partial(target.write, batch))
-                    batch = bytearray()
-            await self._durable(partial(target.end_with, batch))
-        finally:
-            target.close()
-        self._remember(upload.id, length, digest)
-        return length
+        target = self._target(upload)
+        await self._add(target, body)
+        self._remember(upload.id, target.end, target.digest)
+        return target.end
 
     async def finish(self, upload: Upload, place: str, body: Body | None, expected: Digest) -> Stored:
         """See UploadWriter. If the digest is another one, the upload's file is gone then."""
+        del place
         path, size = self.store.upload_path(upload.id), upload.offset
         if body is not None:
             # Only now is it known what the digest will be.
-            begun = upload if size else replace(upload, algorithm=expected.algorithm)
-            size = await self.append(begun, place, body)
+            target = self._target(upload if size else replace(upload, algorithm=expected.algorithm))
+            key = self.store.new_key(expected)
+            if await self._add(target, body, partial(_publish_if, target, expected, self.store.path(key))):
+                return Stored(expected, target.end, key)
+            size = target.end
+            self._remember(upload.id, size, target.digest)
         known, digest = self._hashes.pop(upload.id, (-1, None))
         if digest is None or known != size or digest.name != expected.algorithm:
             digest = await self._durable(lambda: _hash_file(path, expected.algorithm, size))
@@ -148,21 +139,40 @@ class FileWriter:
         """See UploadWriter."""
         await on_disk(lambda: self.store.sweep(ORPHAN_AGE))
 
-    def _open(self, upload: Upload, digest: Any, length: int | None) -> "_Target":
-        self.room.check(self.store.root, length or 0)
-        path = self.store.upload_path(upload.id)
+    def _target(self, upload: Upload) -> "_Target":
+        known, digest = self._hashes.pop(upload.id, (0, None))
+        if not upload.offset:
+            digest = hashlib.new(upload.algorithm)
+        elif known != upload.offset:
+            digest = None
+        return _Target(self.store.upload_path(upload.id), digest, self.room, upload.offset)
+
+    async def _add(self, target: "_Target", body: Body, then: Callable[[], bool] = lambda: False) -> bool:
+        """*body* is in *target*, durable; gives what *then* says, which runs in the last step's thread.
+
+        Raises what `append` does; by then nothing is written any more.
+        """
+        batch, length = bytearray(), target.end
+        step: asyncio.Future[None] | None = None
         try:
-            descriptor = vfs.open_to_append(path, upload.offset)
-        except FileNotFoundError:
-            raise UploadUnknownError(LOST) from None
-        target = _Target(path, descriptor, digest, self.room, upload.offset, upload.offset)
-        try:
-            if length is not None and length > BATCH_BYTES:
-                target.reserve(length)
-        except OSError:
+            if body.length is None or body.length > BATCH_BYTES:
+                await self._durable(partial(target.open, body.length or 0))
+            async for piece in body.pieces:
+                length += len(piece)
+                if length > self.max_bytes:
+                    raise BodyTooLargeError(self.max_bytes)
+                if len(batch) >= BATCH_BYTES:
+                    if step is not None:
+                        await step
+                    step, batch = asyncio.ensure_future(on_disk(partial(target.write, batch))), bytearray()
+                batch += piece
+            if step is not None:
+                await step
+            return await self._durable(partial(target.end_with, batch, then))
+        finally:
+            if step is not None:
+                await uninterrupted(_over(step))
             target.close()
-            raise
-        return target
 
     def _remember(self, upload: str, length: int, digest: Any) -> None:
         if digest is None:
@@ -194,14 +204,29 @@ class FileWriter:
 
 @dataclass(slots=True)
 class _Target:
-    """The file of an upload, open; *end*: its bytes so far, *reserved*: up to where there is room for it."""
+    """The file of an upload; *end*: its bytes so far, *reserved*: up to where there is room, *begun*: write-back."""
 
     path: Path
-    descriptor: int
     digest: Any
     room: Room
     end: int
-    reserved: int
+    reserved: int = 0
+    begun: int = 0
+    descriptor: int = -1
+
+    def open(self, length: int) -> None:
+        """The file is open, with room for *length* bytes more.
+
+        Raises OSError, StorageUnavailableError, UploadUnknownError: bytes that should be there are not.
+        """
+        self.room.check(self.path.parent, length)
+        try:
+            self.descriptor = vfs.open_to_append(self.path, self.end)
+        except FileNotFoundError:
+            raise UploadUnknownError(LOST) from None
+        self.reserved = self.begun = self.end
+        if length > BATCH_BYTES:
+            self.reserve(length)
 
     def reserve(self, length: int) -> None:
         """Room for *length* bytes more. Raises OSError, StorageUnavailableError."""
@@ -210,14 +235,21 @@ class _Target:
 
     def write(self, data: bytearray) -> None:
         """Adds *data*, where more is to come. Raises OSError, StorageUnavailableError."""
+        if self.descriptor < 0:
+            self.open(len(data))
         if self.end + len(data) > self.reserved:
             self.room.check(self.path.parent, STEP_BYTES)
             self.reserved = max(self.reserved, self.end)
             self.reserve(STEP_BYTES)
         self._add(data)
 
-    def end_with(self, data: bytearray) -> None:
-        """Adds *data*, the last; then all is durable. Raises OSError; of a file that was not synced nothing is left."""
+    def end_with(self, data: bytearray, then: Callable[[], bool]) -> bool:
+        """Adds *data*, the last; then all is durable, and *then* is asked.
+
+        Raises OSError; of a file that was not synced nothing is left.
+        """
+        if self.descriptor < 0:
+            self.open(len(data))
         self._add(data)
         if self.reserved > self.end:
             os.ftruncate(self.descriptor, self.end)
@@ -226,16 +258,36 @@ class _Target:
         except vfs.SyncError:
             vfs.remove(self.path)
             raise
+        return then()
 
     def close(self) -> None:
         """The descriptor is free."""
-        os.close(self.descriptor)
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
     def _add(self, data: bytearray) -> None:
         vfs.write_all(self.descriptor, data)
         self.end += len(data)
+        if self.end - self.begun >= WRITE_BACK_BYTES:
+            vfs.begin_write_back(self.descriptor, self.begun, self.end - self.begun)
+            self.begun = self.end
         if self.digest is not None:
             self.digest.update(data)
+
+
+async def _over(step: asyncio.Future[None]) -> None:
+    """Returns when *step* has ended, however."""
+    await asyncio.gather(step, return_exceptions=True)
+
+
+def _publish_if(target: _Target, expected: Digest, name: Path) -> bool:
+    """Publishes *target* as *name* if it is known to be *expected*; whether it is."""
+    digest = target.digest
+    if digest is None or digest.name != expected.algorithm or digest.hexdigest() != expected.hex:
+        return False
+    _publish(target.path, target.end, name)
+    return True
 
 
 def _publish(path: Path, size: int, target: Path) -> None:

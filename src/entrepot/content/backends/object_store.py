@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import obstore
 import structlog
-from obstore.exceptions import BaseError, NotSupportedError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
 from entrepot.content.backends.object_url import FIELD, Clients, clients
 from entrepot.content.errors import CopySuspectError, StorageUnavailableError
@@ -37,6 +37,8 @@ ATTEMPTS: Final = 4
 BACK_OFF_SECONDS: Final = 0.1
 LINK_LIFE: Final = timedelta(minutes=5)
 NO_BUCKET: Final = ("NoSuchBucket", "bucket does not exist", "ContainerNotFound", "container does not exist")
+WHOLE_INSTEAD: Final = "non-partial response"
+"""What the library says where a server answered a range with everything."""
 FAILURES: Final = (BaseError, OSError, TimeoutError)
 """All that the library raises for an answer it did not like, or did not get; FileNotFoundError is one of them."""
 
@@ -201,8 +203,10 @@ class ObjectBlobs:
         range_: Any = {"offset": start} if end is None else (start, end)
         try:
             return await obstore.get_async(self.clients.long, key, options={"range": range_})
-        except NotSupportedError:
-            return await obstore.get_async(self.clients.long, key)  # a server that gives everything or nothing
+        except BaseError as error:
+            if WHOLE_INSTEAD not in str(error):
+                raise
+            return await obstore.get_async(self.clients.long, key)
 
     async def _going_on(
         self, key: str, start: int, end: int, pieces: AsyncGenerator[bytes, None]
