@@ -40,6 +40,7 @@ from entrepot.content.ports import BlobReader, BlobStore, UploadWriter
 from entrepot.content.reader import FileReader
 from entrepot.content.writer import FileWriter, Room
 from entrepot.errors import InvalidError, UnavailableError
+from entrepot.lifecycle.gauge import StorageGauge
 from entrepot.lifecycle.leasing import RenewLease
 from entrepot.lifecycle.queries import StorageQueries
 from entrepot.lifecycle.requests import RequestWork
@@ -185,7 +186,8 @@ def web_app(settings: Settings, draining: Callable[[], bool]) -> App:
     access = AccessReads(hot, access_statements(base.database.kind))
     revocations = Revocations(access, base.clock, settings.access.token_ttl)
     services = _services(base, hot, keys, spool, admission, access, revocations)
-    ops = Ops(hot, draining, str(settings.metrics), services.jobs.counts)
+    gauge = StorageGauge(services.storage, base.clock)
+    ops = Ops(hot, draining, str(settings.metrics), services.jobs.counts, gauge)
     api = Later(lambda: _api(services))
 
     @asynccontextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from entrepot.access.hot import AccessReads
 from entrepot.access.hot_sql import access_statements
@@ -16,15 +16,18 @@ from entrepot.access.tables import account, role_grant, secret
 from entrepot.catalog.tables import manifest, project, repo
 from entrepot.clock import FixedClock
 from entrepot.content.tables import blob
+from entrepot.errors import InvalidError
 from entrepot.oci.digest import Digest
 from entrepot.registry.hot import MAX_REFERRER_BYTES, Place, RegistryReads
 from entrepot.registry.hot_sql import registry_statements
 from entrepot.runtime.database import Database, open_database
 from entrepot.runtime.database_url import Kind, database_path, libpq_url
+from entrepot.runtime.events.model import SYSTEM
 from entrepot.runtime.hot import HotReader
 from entrepot.runtime.hot_postgres import PostgresReader
 from entrepot.runtime.hot_sqlite import SqliteReader
 from entrepot.runtime.migrations.run import migrate
+from entrepot.runtime.unit_of_work import Work
 from tests.real.postgres import Postgres
 
 NOW = FixedClock().now()
@@ -239,3 +242,22 @@ async def test_revoked_secrets_are_those_since_then(url: str) -> None:
 
         assert await site.access.revoked(NOW - timedelta(minutes=15)) == {"C", "D"}
         assert await site.access.holder_of_secret("C") is None
+
+
+async def test_a_text_with_a_nul_is_the_caller_s_fault(url: str) -> None:
+    """On PostgreSQL the driver refuses it, which must be no fault of ours; SQLite keeps it."""
+    async with opened(url) as site:
+        work = Work(site.database, FixedClock())
+        try:
+            async with site.database.reading() as connection:
+                await connection.execute(select(project.c.id).where(project.c.name == "\0"))
+            async with work(SYSTEM) as unit:
+                await unit.execute(update(repo).where(repo.c.id == 1).values(uid="\0"))
+        except InvalidError:
+            assert site.database.kind is Kind.POSTGRESQL
+        else:
+            assert site.database.kind is Kind.SQLITE
+        if site.database.kind is Kind.POSTGRESQL:
+            with pytest.raises(InvalidError):
+                async with work(SYSTEM) as unit:
+                    await unit.execute(update(repo).where(repo.c.id == 1).values(uid="\0"))

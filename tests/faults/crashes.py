@@ -16,7 +16,7 @@ from typing import Final
 from tests.faults.world import BLOB, MANIFEST, TAG, Said, World
 from tests.real.filesystem_model import Disk, Fate, Marked, Recorder, tree_of
 
-BARREN_TRIES: Final = 2_000
+BARREN_TRIES: Final = 300
 """After so many states in a row that are known already, a flow has no others."""
 
 

@@ -34,8 +34,8 @@ from tests.faults.remote import Remote
 from tests.faults.site import PROJECT, open_site, start
 from tests.faults.world import LINE, Said, World, broken_promises
 
-KILLS: Final = int(os.environ.get("ENTREPOT_TEST_KILL_POINTS", "48"))
-MOMENTS: Final = int(os.environ.get("ENTREPOT_TEST_KILL_MOMENTS", "20"))
+KILLS: Final = int(os.environ.get("ENTREPOT_TEST_KILL_POINTS", "36"))
+MOMENTS: Final = int(os.environ.get("ENTREPOT_TEST_KILL_MOMENTS", "12"))
 CLIENTS: Final = 3
 MOST_HEARD: Final = 300
 JITTER_SECONDS: Final = 0.02

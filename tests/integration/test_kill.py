@@ -240,7 +240,7 @@ def test_an_upload_cut_in_the_middle_of_a_chunk_can_be_continued_at_once_and_its
 
     def kill_once_some_is_on_disk() -> None:
         file = server.data / "blobs" / "uploads" / identity
-        server.wait_until("some bytes are on the disk", lambda: file.stat().st_size > 0, 10)
+        server.wait_until("some bytes are on the disk", lambda: file.exists() and file.stat().st_size > 0, 10)
         server.kill()
 
     half_sent(server, who, location, data, kill_once_some_is_on_disk)

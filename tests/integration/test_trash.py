@@ -1,6 +1,9 @@
 """The trash over HTTP and by the command line: what clients are told at a deletion takes it back."""
 
+import contextlib
 import json
+import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -193,3 +196,32 @@ def test_the_store_and_the_rows_agree_and_a_lost_file_is_reported(server: Server
     assert (checked["orphans"], checked["missing"], checked["resized"]) == (0, 0, 0)
     assert checked["row_bytes"] == checked["bytes"]
     assert (again["missing"], json.dumps(again["examples"]).count(digest.removeprefix("sha256:"))) == (1, 1)
+
+
+def test_a_head_by_who_may_push_renews_a_lease_that_is_half_over(server: Server, project: str) -> None:
+    name = f"{project}/web"
+    pusher = rights(server, name)
+    puller = admin(server).scoped(f"repository:{name}:pull")
+    digest = pusher.push_blob(name, b"about to be named")
+    ends = []
+    for registry in (puller, pusher):
+        leased_until(server, digest, hours=11)
+        assert registry.ask("HEAD", f"/v2/{name}/blobs/{digest}").status == 200
+        ends.append(leased_until(server, digest))
+    leased_until(server, digest, hours=13)
+    assert pusher.ask("HEAD", f"/v2/{name}/blobs/{digest}").status == 200
+    ends.append(leased_until(server, digest))
+
+    assert [round(end, 1) for end in ends] == [11.0, 24.0, 13.0]
+
+
+def leased_until(server: Server, digest: str, *, hours: float | None = None) -> float:
+    """For how many hours a blob is leased; *hours*: set to that first."""
+    now = time.time()
+    with contextlib.closing(sqlite3.connect(server.data / "entrepot.db", timeout=20)) as database:
+        if hours is not None:
+            until = int((now + hours * 3600) * 1_000_000)
+            database.execute("UPDATE repo_blob SET leased_until = ? WHERE digest = ?", (until, digest))
+            database.commit()
+        (until,) = database.execute("SELECT leased_until FROM repo_blob WHERE digest = ?", (digest,)).fetchone()
+    return float(until / 1_000_000 - now) / 3600

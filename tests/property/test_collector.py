@@ -168,7 +168,7 @@ async def live_through(history: list[Any]) -> None:
 
 
 # A history takes a third of a second, so this gets a fifth of the examples others do.
-@settings(max_examples=max(25, settings.default.max_examples // 5))
+@settings(max_examples=max(25, settings().max_examples // 5))
 @given(steps)
 def test_nothing_reachable_goes_and_in_the_end_nothing_is_left(history: list[Any]) -> None:
     asyncio.run(live_through(history))

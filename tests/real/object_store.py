@@ -82,6 +82,15 @@ def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 @pytest.fixture(scope="session")
+def lenient_moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """moto's S3 server, which takes parts of any size: what matters is their number."""
+    port = _free_port()
+    command = ["env", "S3_UPLOAD_PART_MIN_SIZE=1", _program("moto_server"), "-H", "127.0.0.1", "-p", str(port)]
+    with _running(command, port, tmp_path_factory.mktemp("lenient-moto")) as endpoint:
+        yield S3Server("moto", endpoint)
+
+
+@pytest.fixture(scope="session")
 def rclone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """rclone's S3 server on a folder."""
     port, folder = _free_port(), tmp_path_factory.mktemp("rclone")

@@ -1,9 +1,10 @@
 """The collector beside pushes, for as long as it takes: `python -m tests.soak.collector --pushes 100000`.
 
-Clients in processes of their own push images whose layers are partly old: what is there is not sent again, its lease is
-renewed instead, as on a HEAD. Others delete and let tags move on; the collector runs all the while. Time runs faster, so
-that leases and trash end in seconds. Prints as JSON: manifests refused for a blob that was promised (must be 0), what was
-collected, and how long pushes had to wait. `--deletions N` measures instead how fast N dead blobs go, files included.
+Clients in processes of their own push images whose layers are partly old: what is there is not sent again, its lease
+is renewed instead, as on a HEAD. They delete too, and let tags move on; the collector runs all the while. Time runs
+faster, so that leases and trash end in seconds. Prints as JSON: manifests refused for a blob that was promised (must be
+0), what was collected, and how long units had to wait. `--deletions N` measures instead how fast N dead blobs go, files
+included.
 """
 
 import argparse
@@ -185,7 +186,7 @@ async def start(part: str, arguments: argparse.Namespace, number: int) -> asynci
 async def pushing(arguments: argparse.Namespace) -> dict[str, Any]:
     """A client: images with an old layer that is renewed or sent again, and one of their own."""
     shop, timed = opened(arguments)
-    chosen = random.Random(arguments.number)
+    chosen = random.Random(arguments.number)  # noqa: S311  no secret
     counts: Counter[str] = Counter()
     name, earlier = f"shop/web{arguments.number}", []
     for number in range(arguments.pushes):
@@ -284,22 +285,24 @@ async def deletions(arguments: argparse.Namespace) -> dict[str, Any]:
 
 async def written(shop: Catalog, repo_id: int, numbers: range) -> None:
     """Blobs whose leases are over, in one unit: rows as a push leaves them, and a file each."""
-    past, rows = EPOCH, []
+    past = EPOCH
+    rows: list[tuple[str, int, str]] = []
     for number in numbers:
         data = f"dead {number}".encode()
         digest = Digest.of(data)
         key = shop.files.new_key(digest)
         shop.files.path(key).write_bytes(data)
-        rows.append({"digest": str(digest), "size": len(data), "key": key})
+        rows.append((str(digest), len(data), key))
 
     async def change(unit: Unit) -> None:
-        await unit.execute(insert(blob), [{"digest": row["digest"], "size": row["size"]} for row in rows])
-        copies = [{**row, "id": row["key"][-26:], "state": "ready", "created_at": past} for row in rows]
+        there = {"state": "ready", "created_at": past}
+        lease = {"repo_id": repo_id, "linked_at": past, "leased_until": past}
+        due = {"kind": "link", "repo_id": repo_id, "review_after": past, "cause": "lease"}
+        await unit.execute(insert(blob), [{"digest": digest, "size": size} for digest, size, _ in rows])
+        copies = [{"digest": digest, "size": size, "key": key, "id": key[-26:]} | there for digest, size, key in rows]
         await unit.execute(insert(blob_copy), copies)
-        links = [{"repo_id": repo_id, "digest": row["digest"], "linked_at": past, "leased_until": past} for row in rows]
-        await unit.execute(insert(repo_blob), links)
-        reviews = [{"kind": "link", "repo_id": repo_id, "key": row["digest"], "review_after": past} for row in rows]
-        await unit.execute(insert(gc_review), [{**row, "cause": "lease"} for row in reviews])
+        await unit.execute(insert(repo_blob), [{"digest": digest} | lease for digest, _, _ in rows])
+        await unit.execute(insert(gc_review), [{"key": digest} | due for digest, _, _ in rows])
 
     await shop.work.run(shop.actor, change)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from entrepot.access.model import Repository
 from entrepot.access.scoped import Scoped
@@ -30,6 +30,26 @@ LEASE: Final = timedelta(hours=24)
 PARENTS: Final = 5
 
 
+# Statements of each push stand built: building one and finding its compiled text again takes longer than running it.
+SIZE: Final = (
+    select(blob.c.size, repo.c.deleted_at)
+    .select_from(blob.join(repo, repo.c.id == bindparam("repo")))
+    .where(blob.c.digest == bindparam("wanted"))
+    .with_for_update(read=True, key_share=True)
+)
+LINK: Final = insert_or(repo_blob).on_conflict_do_nothing().returning(repo_blob.c.digest)
+BESIDE: Final = (
+    select(repo_blob.c.repo_id)
+    .join(repo, repo.c.id == repo_blob.c.repo_id)
+    .where(
+        repo_blob.c.digest == bindparam("wanted"),
+        repo.c.project_id == bindparam("project"),
+        repo_blob.c.repo_id != bindparam("repo"),
+    )
+    .limit(1)
+)
+
+
 async def link(unit: Unit, repository: Scoped[Repository], digest: Digest, now: datetime) -> None:
     """The repository has *digest* from now on, whose blob row is there; a hidden link shows again.
 
@@ -39,8 +59,7 @@ async def link(unit: Unit, repository: Scoped[Repository], digest: Digest, now: 
     size = await _size(unit, resource.id, digest)
     await unit.serialize("link", resource.project.id, str(digest))
     values = {"linked_at": now, "hidden_at": None, "leased_until": now + LEASE}
-    new = insert_or(repo_blob).values(repo_id=resource.id, digest=str(digest), **values).on_conflict_do_nothing()
-    if await unit.fetch_one(new.returning(repo_blob.c.digest)) is None:
+    if await unit.fetch_one(LINK, {"repo_id": resource.id, "digest": str(digest), **values}) is None:
         there = (repo_blob.c.repo_id == resource.id) & (repo_blob.c.digest == str(digest))
         await unit.execute(update(repo_blob).where(there).values(values))
     elif not await _is_linked_beside(unit, resource, digest):
@@ -143,9 +162,7 @@ async def suspect(unit: Unit, key: str, reason: str) -> None:
 
 async def _size(unit: Unit, repo_id: int, digest: Digest) -> int:
     """The blob's size; it and the repository stay until *unit* ends."""
-    both = select(blob.c.size, repo.c.deleted_at).select_from(blob.join(repo, repo.c.id == repo_id))
-    question = both.where(blob.c.digest == str(digest)).with_for_update(read=True, key_share=True)
-    row = await unit.fetch_one(question)
+    row = await unit.fetch_one(SIZE, {"repo": repo_id, "wanted": str(digest)})
     if row is None:
         raise BlobUnknownError(f"{digest.short()} is gone; push it again")
     if row.deleted_at is not None:
@@ -154,17 +171,8 @@ async def _size(unit: Unit, repo_id: int, digest: Digest) -> int:
 
 
 async def _is_linked_beside(unit: Unit, resource: Repository, digest: Digest) -> bool:
-    question = (
-        select(repo_blob.c.repo_id)
-        .join(repo, repo.c.id == repo_blob.c.repo_id)
-        .where(
-            repo_blob.c.digest == str(digest),
-            repo.c.project_id == resource.project.id,
-            repo_blob.c.repo_id != resource.id,
-        )
-        .limit(1)
-    )
-    return await unit.fetch_one(question) is not None
+    values = {"wanted": str(digest), "project": resource.project.id, "repo": resource.id}
+    return await unit.fetch_one(BESIDE, values) is not None
 
 
 async def _live_parents(unit: Unit, repo_id: int, digest: Digest) -> Sequence[Parent]:

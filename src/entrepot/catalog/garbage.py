@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, delete, or_, select, tuple_
+from sqlalchemy import ColumnElement, Table, and_, delete, or_, select
 
 from entrepot.catalog import manifests, quota, reviews
 from entrepot.catalog.reviews import Kind, Place, chunks
@@ -303,7 +303,7 @@ def _is_over(op: Any, owner: Table, now: datetime) -> ColumnElement[bool]:
 
 
 def _among(table: Table, column: str, places: Collection[Place]) -> ColumnElement[bool]:
-    return tuple_(table.c.repo_id, table.c[column]).in_(list(places))
+    return reviews.among(table.c.repo_id, table.c[column], places)
 
 
 async def _discharge(unit: Unit, parts: Iterable[tuple[int, int]]) -> None:

@@ -5,8 +5,9 @@ is free again, and undoing is one row more, however many tags it has.
 """
 
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import ColumnElement, String, func, literal, select, update
+from sqlalchemy import ColumnElement, String, bindparam, func, literal, select, update
 
 from entrepot.access.authorize import made
 from entrepot.access.model import Project, Repository
@@ -19,6 +20,13 @@ from entrepot.catalog.tables import project, repo
 from entrepot.ids import uuid7
 from entrepot.runtime.unit_of_work import Unit
 from entrepot.runtime.upsert import insert_or
+
+# It is asked with each push and stands built: building it takes longer than running it.
+IS_THERE: Final = (
+    select(repo.c.id)
+    .where(repo.c.id == bindparam("repo"), repo.c.deleted_at.is_(None))
+    .with_for_update(read=True, key_share=True)
+)
 
 
 async def ensure(unit: Unit, repository: Scoped[Repository], now: datetime) -> Scoped[Repository]:
@@ -115,8 +123,7 @@ def _below(new: str, old: str) -> ColumnElement[str]:
 
 
 async def _is_there(unit: Unit, repo_id: int) -> bool:
-    question = select(repo.c.id).where(repo.c.id == repo_id, repo.c.deleted_at.is_(None))
-    return await unit.fetch_one(question.with_for_update(read=True, key_share=True)) is not None
+    return await unit.fetch_one(IS_THERE, {"repo": repo_id}) is not None
 
 
 async def _is_named(unit: Unit, owner: Project) -> bool:

@@ -5,13 +5,14 @@ wish wins, so that a fresh lease puts a review off and a purge brings it forward
 the collector too, which reads them without a lock and removes only those still due: so nobody waits in a circle.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, delete, select, tuple_, update
+from sqlalchemy import Column, ColumnElement, and_, delete, false, or_, select, update
 
 from entrepot.catalog.tables import gc_review
 from entrepot.runtime.unit_of_work import Unit
@@ -48,19 +49,21 @@ Place = tuple[int, str]
 """A repository's row and a digest in it; row 0 for a digest anywhere."""
 
 
+# It comes with each push and stands built: building it takes longer than running it.
+NEW: Final = insert_or(gc_review)
+WISH: Final = NEW.on_conflict_do_update(
+    index_elements=[gc_review.c.kind, gc_review.c.repo_id, gc_review.c.key],
+    set_={name: NEW.excluded[name] for name in ("review_after", "cause", "attempts")},
+)
+
+
 async def ask(unit: Unit, kind: Kind, places: Iterable[Place], after: datetime, cause: str) -> None:
     """Each of *places* is to be looked at from *after* on."""
     values = {"review_after": after, "cause": cause, "attempts": 0}
     rows = [{"kind": kind.value, "repo_id": repo_id, "key": key, **values} for repo_id, key in sorted(set(places))]
     if not rows:
         return
-    wish = insert_or(gc_review)
-    columns = ("review_after", "cause", "attempts")
-    wish = wish.on_conflict_do_update(
-        index_elements=[gc_review.c.kind, gc_review.c.repo_id, gc_review.c.key],
-        set_={name: wish.excluded[name] for name in columns},
-    )
-    await unit.execute(wish, rows)
+    await unit.execute(WISH, rows)
 
 
 async def due(unit: Unit, kind: Kind, now: datetime, limit: int) -> list[Review]:
@@ -96,6 +99,24 @@ def chunks(places: Sequence[Place]) -> Iterable[Sequence[Place]]:
     return (places[start : start + KEYS] for start in range(0, len(places), KEYS))
 
 
+def among(repo_id: Column[int], key: Column[str], places: Iterable[Place]) -> ColumnElement[bool]:
+    """That a row is of one of *places*, by its repository and *key*.
+
+    By repository, because SQLite reads a whole table to answer `(a, b) IN (VALUES …)`.
+    """
+    keys: defaultdict[int, list[str]] = defaultdict(list)
+    for owner, name in places:
+        keys[owner].append(name)
+    return or_(false(), *(and_(repo_id == owner, key.in_(names)) for owner, names in keys.items()))
+
+
 def _due(kind: Kind, places: Sequence[Place], now: datetime) -> ColumnElement[bool]:
-    there = tuple_(gc_review.c.repo_id, gc_review.c.key).in_(list(places))
-    return and_(gc_review.c.kind == kind.value, there, gc_review.c.review_after <= now)
+    keys: defaultdict[int, list[str]] = defaultdict(list)
+    for owner, name in places:
+        keys[owner].append(name)
+    table = gc_review.c
+    # The kind in each part, for it comes first in the key.
+    parts = (
+        and_(table.kind == kind.value, table.repo_id == owner, table.key.in_(names)) for owner, names in keys.items()
+    )
+    return and_(or_(false(), *parts), table.review_after <= now)

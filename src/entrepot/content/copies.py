@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from entrepot.content.model import Stored
 from entrepot.content.tables import blob, blob_copy
@@ -31,6 +31,17 @@ class Copy:
     size: int
 
 
+# Statements of each push stand built: building one and finding its compiled text again takes longer than running it.
+NEW_BLOB: Final = insert_or(blob).on_conflict_do_nothing()
+KNOWN: Final = (
+    select(blob_copy.c.state)
+    .select_from(blob.outerjoin(blob_copy, blob_copy.c.digest == blob.c.digest))
+    .where(blob.c.digest == bindparam("wanted"))
+    .with_for_update(read=True, key_share=True, of=blob)
+)
+NEW_COPY: Final = insert(blob_copy)
+
+
 async def add_copy(unit: Unit, stored: Stored, now: datetime) -> bool:
     """Records *stored* as a copy of its digest; False, and nothing done, if a good copy is known already.
 
@@ -38,22 +49,16 @@ async def add_copy(unit: Unit, stored: Stored, now: datetime) -> bool:
     the bytes that came were verified, theirs would have to be read again.
     """
     digest = str(stored.digest)
-    new = insert_or(blob).values(digest=digest, size=stored.size).on_conflict_do_nothing()
-    known = (
-        select(blob_copy.c.state)
-        .select_from(blob.outerjoin(blob_copy, blob_copy.c.digest == blob.c.digest))
-        .where(blob.c.digest == digest)
-        .with_for_update(read=True, key_share=True, of=blob)
-    )
-    await unit.execute(new)
+    new = {"digest": digest, "size": stored.size}
+    await unit.execute(NEW_BLOB, new)
     # A blob that is there can be collected before it is locked: then it is made anew.
-    while not (rows := await unit.fetch_all(known)):
-        await unit.execute(new)
+    while not (rows := await unit.fetch_all(KNOWN, {"wanted": digest})):
+        await unit.execute(NEW_BLOB, new)
     states = {row.state for row in rows}
     if "ready" in states:
         return False
     values = {"id": ulid(), "digest": digest, "key": stored.key, "size": stored.size, "state": "ready"}
-    await unit.execute(insert(blob_copy).values(**values, created_at=now, verified_at=now))
+    await unit.execute(NEW_COPY, {**values, "created_at": now, "verified_at": now})
     if "suspect" in states:
         damaged = update(blob_copy).where(blob_copy.c.digest == digest, blob_copy.c.state == "suspect")
         await unit.execute(damaged.values(state="trashed", purge_after=now + GIVEN_UP))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, update
 
 from entrepot.content.errors import ChunksExhaustedError
 from entrepot.content.model import Part, Upload
@@ -22,10 +22,32 @@ MOST_PARTS: Final = 10_240
 AT_ONCE: Final = 1_000
 
 
+# Statements of each push stand built: building one and finding its compiled text again takes longer than running it.
+OPEN: Final = insert(upload)
+COUNT: Final = {
+    column: select(func.count()).select_from(upload).where(upload.c[column] == bindparam("owner"))
+    for column in ("repo_id", "account_id")
+}
+GET: Final = select(
+    upload.c.id, upload.c.repo_id, upload.c.account_id, upload.c.offset, upload.c.epoch, upload.c.algorithm
+).where(upload.c.repo_id == bindparam("repo"), upload.c.id == bindparam("upload"))
+GET_LOCKED: Final = GET.with_for_update()
+TAKE: Final = (
+    update(upload)
+    .where(
+        upload.c.id == bindparam("upload"),
+        (upload.c.lease_until.is_(None)) | (upload.c.lease_until < bindparam("now")),
+    )
+    .values(lease=bindparam("holder"), lease_until=bindparam("until"), reserved=bindparam("length"))
+)
+END: Final = delete(upload).where(upload.c.id == bindparam("upload"))
+END_HELD: Final = END.where(upload.c.lease == bindparam("holder"))
+
+
 async def open_upload(unit: Unit, id_: str, repo_id: int, account_id: int, algorithm: str, now: datetime) -> None:
     """A new, empty upload, probably of a blob whose digest is by *algorithm*."""
     values = {"id": id_, "repo_id": repo_id, "account_id": account_id, "algorithm": algorithm, "touched_at": now}
-    await unit.execute(insert(upload).values(**values, offset=0, epoch=0))
+    await unit.execute(OPEN, {**values, "offset": 0, "epoch": 0})
 
 
 async def make_room(unit: Unit, column: str, owner: int, most: int, idle_since: datetime) -> str | None:
@@ -34,10 +56,10 @@ async def make_room(unit: Unit, column: str, owner: int, most: int, idle_since: 
     If need be ends the one that was not touched for longest, if that was before *idle_since* and nobody writes to it.
     Gives what was ended, None if there was room; raises LookupError if there is none.
     """
-    mine = upload.c[column] == owner
-    counted = await unit.fetch_one(select(func.count()).select_from(upload).where(mine))
+    counted = await unit.fetch_one(COUNT[column], {"owner": owner})
     if counted is None or counted[0] < most:
         return None
+    mine = upload.c[column] == owner
     oldest = select(upload.c.id).where(mine, _idle(idle_since)).order_by(upload.c.touched_at).limit(1)
     row = await unit.fetch_one(oldest.with_for_update(skip_locked=True))
     if row is None:
@@ -48,9 +70,7 @@ async def make_room(unit: Unit, column: str, owner: int, most: int, idle_since: 
 
 async def get_upload(unit: Unit, repo_id: int, id_: str, *, locked: bool = False) -> Upload | None:
     """The upload *id_* of the repository *repo_id* without its parts; None if there is none. locked: it stays so."""
-    columns = (upload.c.id, upload.c.repo_id, upload.c.account_id, upload.c.offset, upload.c.epoch, upload.c.algorithm)
-    question = select(*columns).where(upload.c.repo_id == repo_id, upload.c.id == id_)
-    row = await unit.fetch_one(question.with_for_update() if locked else question)
+    row = await unit.fetch_one(GET_LOCKED if locked else GET, {"repo": repo_id, "upload": id_})
     if row is None:
         return None
     return Upload(row.id, row.repo_id, row.account_id, row.offset, row.epoch, row.algorithm)
@@ -69,9 +89,8 @@ async def parts_of(unit: Unit, id_: str) -> list[Part]:
 
 async def lease_upload(unit: Unit, id_: str, lease: str, reserved: int, now: datetime) -> bool:
     """Takes the upload for one writer, who will bring it to *reserved* bytes; False while another has it."""
-    free = (upload.c.lease_until.is_(None)) | (upload.c.lease_until < now)
-    values = {"lease": lease, "lease_until": now + LEASE, "reserved": reserved}
-    return bool((await unit.execute(update(upload).where(upload.c.id == id_, free).values(values))).rowcount)
+    values = {"upload": id_, "now": now, "holder": lease, "until": now + LEASE, "length": reserved}
+    return bool((await unit.execute(TAKE, values)).rowcount)
 
 
 async def begin_part(unit: Unit, id_: str, key: str) -> None:
@@ -124,8 +143,9 @@ async def free_all(unit: Unit) -> None:
 
 async def end_upload(unit: Unit, id_: str, lease: str | None = None) -> bool:
     """The upload is no more, but its parts' rows; False if it was not, or is no longer held by *lease*."""
-    condition = upload.c.id == id_ if lease is None else (upload.c.id == id_) & (upload.c.lease == lease)
-    return bool((await unit.execute(delete(upload).where(condition))).rowcount)
+    if lease is None:
+        return bool((await unit.execute(END, {"upload": id_})).rowcount)
+    return bool((await unit.execute(END_HELD, {"upload": id_, "holder": lease})).rowcount)
 
 
 async def stale_uploads(unit: Unit, before: datetime) -> list[str]:

@@ -37,12 +37,13 @@ from entrepot.runtime.events.model import SYSTEM
 from entrepot.runtime.unit_of_work import Unit, Work
 from entrepot.scanning import forget as scanning
 
-FIRST_BATCH: Final = 100
+LEAST_BATCH: Final = 100
 UNIT_SECONDS: Final = 0.025
 """How long a unit should take: half of what SQLite's other writers may be kept waiting."""
 
 REST: Final = 1.5
-"""How long the pause after a unit is, as a multiple of it."""
+MOST_REST_SECONDS: Final = 0.1
+"""How long the pause after a unit is: as a multiple of it, and at most."""
 
 PURGED_AFTER: Final = timedelta(hours=24)
 LISTED: Final = timedelta(days=1)
@@ -121,7 +122,8 @@ class Collector:
 
     async def _until_done(self, step: Callable[[int], Awaitable[Collected]]) -> Collected:
         """Runs *step* until its part of the queue is empty; batches grow and shrink with the time a unit takes."""
-        total, size = Collected(), min(FIRST_BATCH, self.batch)
+        least = min(LEAST_BATCH, self.batch)
+        total, size = Collected(), least
         while True:
             started = monotonic()
             one = await step(size)
@@ -129,9 +131,9 @@ class Collector:
             total += one
             if one.reviewed < size:
                 return total
-            await asyncio.sleep(seconds * REST)
+            await asyncio.sleep(min(seconds * REST, MOST_REST_SECONDS))
             if seconds > UNIT_SECONDS:
-                size = max(1, size // 2)
+                size = max(size // 2, least)
             elif seconds < UNIT_SECONDS / 2:
                 size = min(size * 2, self.batch)
 

@@ -5,6 +5,7 @@ physical = live + trash + reclaimable, to the byte: every copy is in exactly one
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, union
@@ -80,6 +81,13 @@ class StorageQueries:
             waiting = await _number(connection, select(func.count()).select_from(gc_review))
         live, trash, reclaimable = (sizes.get(name, 0) for name in ("live", "trash", "reclaimable"))
         return Storage(live + trash + reclaimable, live, trash, reclaimable, logical, uploading, waiting)
+
+    async def overdue(self, now: datetime) -> timedelta:
+        """How long the oldest review that is due has waited."""
+        oldest = select(gc_review.c.review_after).order_by(gc_review.c.review_after).limit(1)
+        async with self.database.reading() as connection:
+            first = (await connection.execute(oldest)).scalar()
+        return max(now - first, timedelta(0)) if first is not None else timedelta(0)
 
     async def repository(self, repository: Scoped[Repository]) -> Share:
         """What *repository* holds, its trash included."""

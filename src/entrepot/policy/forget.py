@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, tuple_
+from sqlalchemy import delete
 
+from entrepot.catalog.reviews import among
 from entrepot.policy.tables import gate, verdict
 from entrepot.runtime.unit_of_work import Unit
 
@@ -11,4 +12,4 @@ from entrepot.runtime.unit_of_work import Unit
 async def forget(unit: Unit, places: Sequence[tuple[int, str]]) -> None:
     """Verdicts and gates of *places* (repository row, digest; at most a few hundred) are no more."""
     for table in (gate, verdict):
-        await unit.execute(delete(table).where(tuple_(table.c.repo_id, table.c.digest).in_(list(places))))
+        await unit.execute(delete(table).where(among(table.c.repo_id, table.c.digest, places)))

@@ -12,10 +12,11 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from entrepot.errors import InvalidError
 from entrepot.runtime.database_url import Kind, database_path, kind_of
 from entrepot.runtime.errors import DatabaseUnavailableError
 from entrepot.runtime.groups import Groups
@@ -35,6 +36,7 @@ PRAGMAS: Final = (
     "PRAGMA cache_size = -16000",
     "PRAGMA temp_store = MEMORY",
 )
+NO_VALUE: Final = "a value holds what the database can't keep, such as a NUL in a text"
 SILENT: Final = (OperationalError, InterfaceError, PoolTimeoutError)
 """What the toolkit raises when the database does not answer, or gave up on a lock."""
 
@@ -100,10 +102,12 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection that sees one committed state and writes nothing."""
+        """A connection that sees one committed state and writes nothing. Raises InvalidError."""
         try:
             async with self.reader.connect() as connection:
                 yield connection
+        except DataError as error:
+            raise InvalidError(NO_VALUE) from error
         except SILENT as error:
             raise DatabaseUnavailableError("the database does not answer; try again") from error
 

@@ -15,11 +15,12 @@ from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy import Executable, Row, func, select
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from entrepot.clock import Clock
-from entrepot.runtime.database import SILENT, Database, Transaction
+from entrepot.errors import InvalidError
+from entrepot.runtime.database import NO_VALUE, SILENT, Database, Transaction
 from entrepot.runtime.database_url import Kind
 from entrepot.runtime.errors import DatabaseUnavailableError
 from entrepot.runtime.events.model import Actor, Event
@@ -96,13 +97,15 @@ class Work:
 
     @asynccontextmanager
     async def __call__(self, by: Actor) -> AsyncIterator[Unit]:
-        """A unit done on behalf of *by*. Raises DatabaseUnavailableError."""
+        """A unit done on behalf of *by*. Raises DatabaseUnavailableError, InvalidError (a value that can't be kept)."""
         try:
             async with self.database.transaction() as transaction:
                 unit = Unit(transaction.connection, by)
                 yield unit
                 # From here on a client that leaves no longer cancels: the outcome must be one or the other.
                 await uninterrupted(self._finish(unit, transaction))
+        except DataError as error:
+            raise InvalidError(NO_VALUE) from error
         except SILENT as error:
             raise DatabaseUnavailableError("the database does not answer; try again") from error
 

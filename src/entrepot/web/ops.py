@@ -18,13 +18,14 @@ ALIVE: Final = Statement("SELECT 1 FROM project LIMIT 1")
 @dataclass(frozen=True, slots=True)
 class Ops:
     """draining: whether the server is about to stop; metrics_folder: where all processes keep their metrics;
-    job_counts: how many jobs there are by (queue, state).
+    job_counts: how many jobs there are by (queue, state); storage: bytes stored by class.
     """
 
     hot: HotReader
     draining: Callable[[], bool]
     metrics_folder: str
     job_counts: Callable[[], Awaitable[Mapping[tuple[str, str], int]]]
+    storage: Callable[[], Awaitable[Mapping[str, int]]]
 
     async def healthz(self, request: Request) -> None:
         """200: this process runs."""
@@ -45,5 +46,6 @@ class Ops:
     async def metrics(self, request: Request) -> None:
         """Everything counted, in the Prometheus text format."""
         counts = [(queue, state, number) for (queue, state), number in (await self.job_counts()).items()]
-        body = await asyncio.to_thread(exposition, self.metrics_folder, lambda: counts)
+        storage = await self.storage()
+        body = await asyncio.to_thread(exposition, self.metrics_folder, lambda: counts, storage)
         await respond(request, 200, [("content-type", "text/plain; version=0.0.4; charset=utf-8")], body)

@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from entrepot.registry.hot import Place, Referrer
@@ -45,6 +45,8 @@ def test_annotations_of_an_older_time_that_are_no_text_are_left_out() -> None:
 
 
 @given(st.lists(st.integers(0, MAX_PAGE_BYTES + 10), min_size=1, max_size=6))
+@example([2 << 20, 2 << 20, 10])
+@example([10, MAX_PAGE_BYTES + 10, 10])
 def test_no_page_is_too_large_unless_one_entry_is_and_none_is_lost(sizes: list[int]) -> None:
     pad = "x" * max(sizes)
     every = [

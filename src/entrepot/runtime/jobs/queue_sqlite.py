@@ -15,6 +15,8 @@ from entrepot.runtime.jobs.model import GONE, MAX_PAGE, Job, JobRow
 from entrepot.runtime.tables import job
 from entrepot.runtime.upsert import insert_or
 
+ENQUEUE: Final = insert_or(job).on_conflict_do_nothing()
+
 
 async def enqueue(connection: AsyncConnection, jobs: Iterable[Job], now: datetime) -> None:
     """Puts *jobs* into the queue, in the transaction of *connection*; one that equals a waiting one is that one."""
@@ -33,7 +35,7 @@ async def enqueue(connection: AsyncConnection, jobs: Iterable[Job], now: datetim
         for work in jobs
     ]
     if rows:
-        await connection.execute(insert_or(job).on_conflict_do_nothing(), rows)
+        await connection.execute(ENQUEUE, rows)
 
 
 @dataclass(frozen=True, slots=True)

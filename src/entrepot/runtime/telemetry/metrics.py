@@ -3,7 +3,7 @@
 No label ever holds a repository, tag, digest, user or address: their number has no bound.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -25,6 +25,7 @@ LIMITS: Final = (
 )
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
+OVERDUE: Final = "overdue"
 JobCounts = Callable[[], list[tuple[str, str, int]]]
 
 
@@ -44,6 +45,7 @@ class Metrics:
             registry=own,
         )
         self.sent = Counter("entrepot_http_sent_bytes", "Bytes of bodies sent.", ("route",), registry=own)
+        self._counters: dict[tuple[str, str, int], tuple[Counter, Histogram, Counter]] = {}
 
         self.breaches = Counter("entrepot_limit_breaches", "Requests over a limit.", ("limit",), registry=own)
 
@@ -53,9 +55,18 @@ class Metrics:
 
     def answered(self, route: str, method: str, code: int, seconds: float, sent: int) -> None:
         """A request is over."""
-        self.requests.labels(route, method, str(code)).inc()
-        self.durations.labels(route).observe(seconds)
-        self.sent.labels(route).inc(sent)
+        counters = self._counters.get((route, method, code))
+        if counters is None:  # looking three of them up takes longer than counting
+            counters = (
+                self.requests.labels(route, method, str(code)),
+                self.durations.labels(route),
+                self.sent.labels(route),
+            )
+            self._counters[route, method, code] = counters
+        requests, durations, bytes_sent = counters
+        requests.inc()
+        durations.observe(seconds)
+        bytes_sent.inc(sent)
 
 
 class StorageMetrics:
@@ -99,9 +110,28 @@ class _Jobs:
         yield gauge
 
 
-def exposition(folder: str, counts: JobCounts) -> bytes:
-    """All metrics in the Prometheus text format. folder: where the processes keep theirs."""
+class _Storage:
+    """What is stored, as counted at most a few minutes ago."""
+
+    def __init__(self, numbers: Mapping[str, int]) -> None:
+        self._numbers = numbers
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The gauges of stored bytes by class, and of late reviews."""
+        stored = GaugeMetricFamily("entrepot_storage_bytes", "Bytes stored, by class.", labels=("class",))
+        for name, number in self._numbers.items():
+            if name != OVERDUE:
+                stored.add_metric((name,), number)
+        yield stored
+        late = GaugeMetricFamily("entrepot_review_overdue_seconds", "How late the oldest review of the collector is.")
+        late.add_metric((), self._numbers.get(OVERDUE, 0))
+        yield late
+
+
+def exposition(folder: str, counts: JobCounts, storage: Mapping[str, int]) -> bytes:
+    """All metrics in the Prometheus text format. folder: where the processes keep theirs; storage: bytes by class."""
     registry = CollectorRegistry()
     MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
     registry.register(_Jobs(counts))
+    registry.register(_Storage(storage))
     return generate_latest(registry)
