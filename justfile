@@ -35,6 +35,10 @@ test NOUN *ARGS:
 demo *ARGS:
     entrepot demo {{ ARGS }}
 
+# Entrepot beside docker-registry and nginx on this machine (docs/reference/performance.md)
+bench *ARGS:
+    python -m benchmarks.registry {{ ARGS }}
+
 # a user-visible change needs its note in changes/ (CONTRIBUTING.md); silent where there is nothing to compare with
 changes:
     if git rev-parse --quiet --verify origin/main >/dev/null; then towncrier check --compare-with origin/main; fi

@@ -6,6 +6,7 @@ Needs the Debian packages docker-registry and nginx-light; wrk, where it is ther
 import argparse
 import contextlib
 import shlex
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from benchmarks.registry.workloads import FULL, QUICK, Row, Scale, Stock, rows
 
 def main() -> int:
     """Runs the rows that were asked for; 1 if something that must hold does not, 2 if it can't run."""
+    # Told to end, it ends its servers too.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(3))
     given = _arguments()
     scale = QUICK if given.quick else FULL
     known = {row.key: row for row in rows(scale)}

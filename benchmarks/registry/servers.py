@@ -93,8 +93,11 @@ class Server:
             for blob in blobs:
                 push_blob(connection, authorization, repository, blob)
 
-    def put_image(self, repository: str, tag: str, image: Image) -> None:
-        """*image* is in *repository* under *tag*, and analyzed where that is done. Raises HttpError."""
+    def put_image(self, repository: str, tag: str, image: Image, *, analyzed: bool = True) -> None:
+        """*image* is in *repository* under *tag*; with *analyzed* also looked into, where that is done.
+
+        Raises HttpError.
+        """
         if not self.registry:
             for name in (tag, image.digest):
                 self._file(f"v2/{repository}/manifests/{name}", Part(image.manifest))
@@ -103,7 +106,8 @@ class Server:
         with Connection(self.writer.address) as connection:
             authorization = self.writer.authorization(connection, f"repository:{repository}:pull,push")
             push_manifest(connection, authorization, repository, tag, image)
-        self._wait_until_analyzed(repository, tag)
+        if analyzed:
+            self._wait_until_analyzed(repository, tag)
 
     def put_tags(self, repository: str, names: Sequence[str], image: Image) -> None:
         """*repository* has *image* under each of *names*, by one push per tag or by SQL. Raises HttpError."""

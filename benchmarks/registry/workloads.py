@@ -82,9 +82,9 @@ class Stock:
             self._there.add((server.name, what))
 
     def has_pull_image(self, server: Server, number: int) -> Image:
-        """The image that client *number* pulls; it is on *server*."""
+        """The image that client *number* pulls; it is on *server*, and analyzed once that is at rest."""
         image, name = self.image(f"pull-{number}"), f"{PROJECT}/pull-{number}"
-        self.once(server, name, lambda: server.put_image(name, image.digest[7:19], image))
+        self.once(server, name, lambda: server.put_image(name, image.digest[7:19], image, analyzed=False))
         return image
 
 

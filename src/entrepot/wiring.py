@@ -59,11 +59,11 @@ from entrepot.registry.referrers import ListReferrers
 from entrepot.registry.uploads import UploadLimits, Uploads
 from entrepot.runtime.database import PATIENCE, Database, open_database
 from entrepot.runtime.database_url import Kind, database_path, libpq_url
+from entrepot.runtime.errors import SchemaOldError
 from entrepot.runtime.events.model import SYSTEM
 from entrepot.runtime.hot import HotReader
 from entrepot.runtime.hot_sqlite import SqliteReader
 from entrepot.runtime.jobs.queue import job_reader
-from entrepot.runtime.errors import SchemaOldError
 from entrepot.runtime.migrations.newest import NEWEST, revision_of
 from entrepot.runtime.quantities import parse_networks
 from entrepot.runtime.telemetry.metrics import Metrics, StorageMetrics

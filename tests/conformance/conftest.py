@@ -33,10 +33,11 @@ def single_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """What is asked of the protocol runs on both stacks; what is asked of the API on one."""
+    """What is asked of the protocol runs on both stacks; what is asked of the API, or marked `one_server`, on one."""
     if "stack" in metafunc.fixturenames:
         is_protocol = metafunc.module.__name__.rpartition(".")[2].startswith("test_v2_")
-        stacks = STACKS if is_protocol else STACKS[:1]
+        is_for_both = is_protocol and metafunc.definition.get_closest_marker("one_server") is None
+        stacks = STACKS if is_for_both else STACKS[:1]
         marked = [pytest.param(each, marks=pytest.mark.xdist_group(f"conformance-{each}")) for each in stacks]
         metafunc.parametrize("stack", marked, scope="session", ids=stacks)
 

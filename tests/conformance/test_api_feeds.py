@@ -77,7 +77,7 @@ def feeder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, R
 
 def incoming(server: Server) -> list[Path]:
     """Feed files that wait to be taken up."""
-    return list((server.data / "incoming").iterdir())
+    return list((server.data / "blobs" / "incoming").iterdir())
 
 
 @contextmanager

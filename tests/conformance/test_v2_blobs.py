@@ -1,5 +1,7 @@
 """Blobs: GET, HEAD, ranges, conditions, mounts, delete. Design: registry.md 2.4, 2.5; RFC 9110, 13 and 14."""
 
+import os
+
 import pytest
 
 from tests.conformance.conftest import Robots
@@ -146,7 +148,7 @@ def test_a_blob_that_a_manifest_needs_stays(registry: Registry, repository: str)
     refused = registry.ask("DELETE", url)
 
     assert refused.refusal == (405, "UNSUPPORTED")
-    assert refused.json["errors"][0]["detail"]["parents"] == [manifest]
+    assert refused.json["errors"][0]["detail"]["parents"] == [{"digest": manifest, "tags": ["v1"]}]
     assert registry.ask("GET", url).body == DATA
     assert registry.ask("DELETE", f"/v2/{repository}/manifests/{manifest}").status == 202
     assert registry.ask("DELETE", url).status == 202
@@ -170,6 +172,33 @@ def test_a_mount_links_the_blob(registry: Registry, project: str) -> None:
     # read-your-writes: docker asks at once, perhaps another process
     for _ in range(4):
         assert registry.ask("HEAD", answer.header("Location")).status == 200
+
+
+@pytest.mark.usefixtures("blob")
+def test_a_mount_without_a_source_finds_one(registry: Registry, project: str) -> None:
+    answer = registry.ask("POST", f"/v2/{project}/other/blobs/uploads/?mount={DIGEST}", b"")
+
+    assert (answer.status, answer.header("Location")) == (201, f"/v2/{project}/other/blobs/{DIGEST}")
+    assert registry.ask("GET", answer.header("Location")).body == DATA
+
+
+@pytest.mark.usefixtures("blob")
+def test_a_mount_without_a_source_never_tells_what_others_have(
+    registry: Registry, robots: Robots, project: str
+) -> None:
+    """Whether nobody has it or somebody else has it: the answers are the same."""
+    other = robots.stranger.login.partition("+")[0]
+    stranger = registry.as_(robots.stranger)
+    secret = os.urandom(100)
+    registry.push_blob(f"{project}/web", secret)
+
+    answers = [
+        stranger.ask("POST", f"/v2/{other}/mine/blobs/uploads/?mount={digest}", b"")
+        for digest in (sha256(secret), sha256(b"nobody has these bytes either"))
+    ]
+
+    assert [answer.status for answer in answers] == [202, 202]
+    assert {tuple(sorted(answer.headers.keys())) for answer in answers} == {tuple(sorted(answers[0].headers.keys()))}
 
 
 @pytest.mark.usefixtures("blob")
@@ -236,6 +265,7 @@ def test_bytes_known_elsewhere_must_still_be_sent(anonymous: Registry, robots: R
     assert stranger.put_manifest(mine, "v1", claimed).refusal == (404, "MANIFEST_BLOB_UNKNOWN")
 
 
+@pytest.mark.one_server
 def test_a_damaged_copy_is_404_and_healed_by_a_push(shared_server: Server, registry: Registry, repository: str) -> None:
     data = b"soon to be cut" * 1000
     registry.push_blob(repository, data)

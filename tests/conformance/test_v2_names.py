@@ -4,6 +4,8 @@ import pytest
 
 from tests.real.protocol import Registry, sha256
 
+pytestmark = pytest.mark.one_server
+
 ODD = [
     "manifests",
     "blobs/uploads",

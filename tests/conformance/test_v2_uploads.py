@@ -217,6 +217,34 @@ def test_a_closing_put_may_name_sha512(registry: Registry, repository: str) -> N
     assert registry.ask("GET", f"/v2/{repository}/blobs/{digest}").body == b"bytes"
 
 
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_the_algorithm_may_be_named_at_the_start(registry: Registry, repository: str, algorithm: str) -> None:
+    data = os.urandom(100_000)
+    digest = f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
+    begun = registry.ask("POST", f"/v2/{repository}/blobs/uploads/?digest-algorithm={algorithm}", b"")
+
+    added = registry.ask("PATCH", begun.header("Location"), data)
+
+    assert begun.status == 202
+    assert registry.ask("PUT", f"{added.header('Location')}&digest={digest}").status == 201
+    assert registry.ask("GET", f"/v2/{repository}/blobs/{digest}").body == data
+
+
+@pytest.mark.parametrize("algorithm", ["", "md5", "SHA256", "sha384", "sha256:x"])
+def test_an_algorithm_that_is_not_known_is_refused(registry: Registry, repository: str, algorithm: str) -> None:
+    refused = registry.ask("POST", f"/v2/{repository}/blobs/uploads/?digest-algorithm={algorithm}", b"")
+
+    assert refused.refusal == (400, "DIGEST_INVALID")
+
+
+def test_a_blob_is_pushed_by_one_post_under_sha512(registry: Registry, repository: str) -> None:
+    digest = f"sha512:{hashlib.sha512(b'one').hexdigest()}"
+    ended = registry.ask("POST", f"/v2/{repository}/blobs/uploads/?digest={digest}", b"one")
+
+    assert (ended.status, ended.header("Location")) == (201, f"/v2/{repository}/blobs/{digest}")
+    assert registry.ask("GET", ended.header("Location")).body == b"one"
+
+
 def test_the_empty_blob_is_a_blob(registry: Registry, repository: str) -> None:
     location = registry.begin(repository)
 

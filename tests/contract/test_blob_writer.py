@@ -1,4 +1,4 @@
-"""What a writer to a disk promises beyond every store's contract: the order of syncs, full and failing disks, crashes."""
+"""What a writer to a disk promises beyond every store's contract: the order of syncs; full and failing disks."""
 
 import errno
 import os

@@ -10,8 +10,9 @@ from sqlalchemy import create_engine, update
 
 from entrepot.clock import SystemClock
 from entrepot.runtime.database import open_database
+from entrepot.runtime.errors import LeaseLostError
 from entrepot.runtime.events.model import SYSTEM
-from entrepot.runtime.leases import LeaseLostError, Leases, fence
+from entrepot.runtime.leases import Leases, fence
 from entrepot.runtime.tables import EPOCH, lease
 from entrepot.runtime.unit_of_work import Work
 from entrepot.schema import SCHEMA

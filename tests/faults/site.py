@@ -98,11 +98,11 @@ def settings_of(folder: Path) -> Settings:
     return Settings(data=folder)
 
 
-def start(folder: Path) -> None:
+def start(folder: Path, settings: Settings | None = None) -> None:
     """What a server does first on *folder*; the store's part in this process too, not in a fork, to be seen."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wiring, "ProcessPoolExecutor", lambda size, _: ThreadPoolExecutor(size))
-        wiring.prepare(settings_of(folder))
+        wiring.prepare(settings or settings_of(folder))
 
 
 @asynccontextmanager

@@ -23,9 +23,11 @@ from entrepot.content import object_writer
 from entrepot.content.backends import object_url
 from entrepot.content.backends.object_store import ObjectBlobs
 from entrepot.content.cache import ByteCache
+from entrepot.content.errors import UploadUnknownError
 from entrepot.content.object_reader import ObjectReader
 from entrepot.content.object_writer import ObjectWriter
 from entrepot.content.part_budget import PartBudget
+from entrepot.content.settings import Storage
 from entrepot.content.tables import blob_copy, upload_part
 from entrepot.errors import EntrepotError, NotFoundError, UnavailableError
 from entrepot.oci.digest import Digest
@@ -40,7 +42,7 @@ from tests.real.faulty_proxy import Fault, FaultyProxy, Operation, faulty_proxy
 from tests.real.object_store import ObjectStore, S3Server
 
 REPOSITORY: Final = f"{PROJECT}/app"
-ANSWER: Final = timedelta(seconds=2)
+ANSWER: Final = timedelta(seconds=1)
 RETRY: Final = {
     "max_retries": 2,
     "retry_timeout": timedelta(seconds=10),
@@ -51,6 +53,9 @@ SMALL_BYTES: Final = 20_000
 LARGE_BYTES: Final = 2 * PART_BYTES + 77
 TIMES: Final = (1, 5)
 """Once, which a retry hides; and more often than anything is tried again."""
+IN_TURNS: Final = [(operation, TIMES[number % 2]) for number, operation in enumerate(Operation)]
+ALL: Final = [(operation, times) for operation in Operation for times in TIMES]
+CASES: Final = ALL if os.environ.get("ENTREPOT_TEST_FAULTS") == "all" else IN_TURNS
 FAULTS: Final = list(Fault)
 
 
@@ -76,7 +81,7 @@ class Bucket:
                 await uploads.add(by, REPOSITORY, id_, Chunk(start, None, len(piece), is_exact=True), each([piece]))
             body = None if chunks else each([data])
             await uploads.finish(by, REPOSITORY, id_, digest, Chunk(length=None if chunks else len(data)), body)
-        except UnavailableError:
+        except (UnavailableError, UploadUnknownError):
             return False
         self.acknowledged[digest] = data
         return True
@@ -133,8 +138,8 @@ async def bucket(server: S3Server, folder: Path, patch: pytest.MonkeyPatch) -> A
         store = ObjectStore(replace(server, endpoint=proxy.endpoint), server.bucket())
         for name, value in store.environment.items():
             patch.setenv(name, value)
-        url = store.url + "&timeout=2s"
-        settings = Settings(data=folder, storage={"url": Secret(url)})
+        url = store.url + "&timeout=1s"
+        settings = Settings(data=folder, storage=Storage(url=Secret(url)))
         patch.setattr(object_url, "RETRY", RETRY)
         patch.setattr(object_writer, "LEAST_PART", PART_BYTES)
         patch.setattr(wiring, "ProcessPoolExecutor", lambda size, _: ThreadPoolExecutor(size))
@@ -154,9 +159,11 @@ async def bucket(server: S3Server, folder: Path, patch: pytest.MonkeyPatch) -> A
         await site.services.reads.hot.open()
         with suppress(PermissionDeniedError):
             await site.create_project()
-        yield Bucket(site, proxy, objects)
-        await site.work.database.close()
-        await site.services.reads.hot.close()
+        try:
+            yield Bucket(site, proxy, objects)
+        finally:
+            await site.work.database.close()
+            await site.services.reads.hot.close()
 
 
 async def everything(there: Bucket, small: bytes, large: bytes) -> None:
@@ -186,25 +193,26 @@ async def _listed(there: Bucket) -> list[str]:
 async def test_after_each_fault_all_promises_hold(
     lenient_moto_server: S3Server, fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cases = 0
     async with bucket(lenient_moto_server, tmp_path / "data", monkeypatch) as there:
-        for operation in Operation:
-            for times in TIMES:
-                small, large = os.urandom(SMALL_BYTES), os.urandom(LARGE_BYTES)
-                assert await there.push(small)
-                assert await there.push(large)
-                there.proxy.go_wrong(operation, fault, times)
-                await everything(there, small, large)
-                there.proxy.recover()
-                assert there.proxy.hit == min(times, there.proxy.hit) > 0, (operation, fault)
+        for operation, times in CASES:
+            small, large = os.urandom(SMALL_BYTES), os.urandom(LARGE_BYTES)
+            assert await there.push(small)
+            assert await there.push(large)
+            there.proxy.go_wrong(operation, fault, times)
+            await everything(there, small, large)
+            there.proxy.recover()
+            assert there.proxy.hit, operation
 
-                await keeps_its_promises(there, fault)
-                cases += 1
-    assert cases == len(Operation) * len(TIMES)
+            await keeps_its_promises(there, fault)
+            left = await there.reap()
+            # Who is told that what he deletes is not there believes it; only a listing finds that out.
+            assert not left or (operation, fault) == (Operation.DELETE, Fault.STALE)
+            await there.objects.delete(sorted(left))
+    print(f"{fault.name}: {len(CASES)} cases")
 
 
 async def keeps_its_promises(there: Bucket, fault: Fault) -> None:
-    """P1, P2 and P5, and that the bucket holds nothing that no row knows."""
+    """P1, P2 and P5."""
     for digest, data in there.acknowledged.items():
         try:
             assert await there.pull(digest) == data
@@ -216,7 +224,6 @@ async def keeps_its_promises(there: Bucket, fault: Fault) -> None:
             assert await there.pull(digest) == data
         assert await there.push(data)
         assert await there.pull(digest) == data
-    assert await there.reap() == set()
     there.acknowledged.clear()
     there.refused.clear()
 

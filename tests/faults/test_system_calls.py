@@ -28,7 +28,7 @@ from tests.faults.site import open_site, start
 from tests.faults.world import Said, World, broken_promises
 from tests.real.programs import require_program
 
-CASES: Final = int(os.environ.get("ENTREPOT_TEST_SYSTEM_CALLS", "100"))
+CASES: Final = int(os.environ.get("ENTREPOT_TEST_SYSTEM_CALLS", "75"))
 CASES_PER_FOLDER: Final = 25
 ROOT: Final = Path(__file__).parents[2]
 ATTACH_SECONDS: Final = 20.0

@@ -1,6 +1,6 @@
 """Pairs of requests that race on PostgreSQL: never is a live reference left over hidden, deleted or removed content.
 
-`ENTREPOT_TEST_RACES` sets the rounds of each pair (100 if it is not set); each prints how they ended.
+`ENTREPOT_TEST_RACES` sets the rounds of each pair (200 if it is not set); each prints how they ended.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from entrepot.oci.digest import Digest
 from tests.fakes.catalog import IMAGE, INDEX, Catalog, catalog, image, index
 from tests.real.postgres import Postgres
 
-ROUNDS: Final = int(os.environ.get("ENTREPOT_TEST_RACES", "100"))
+ROUNDS: Final = int(os.environ.get("ENTREPOT_TEST_RACES", "200"))
 LANES: Final = 4
 STEPS: Final = 21
 STEP_SECONDS: Final = 0.003
@@ -95,7 +95,7 @@ async def put_against_collector_of_links(shop: Catalog, name: str, data: bytes) 
     digests = [await shop.push_blob(name, each) for each in (data + b"{}", data)]
     await end_leases(shop, name, digests)
     put = await shop.ready_to_push(name, image(data + b"{}", [data]), IMAGE)
-    return put, lambda: shop.collector.links(50)
+    return put, lambda: shop.collector.work_off(50)
 
 
 async def put_against_purge(shop: Catalog, name: str, data: bytes) -> tuple[Action, Action]:
@@ -112,9 +112,8 @@ async def put_against_purge(shop: Catalog, name: str, data: bytes) -> tuple[Acti
     put = await shop.ready_to_push(name, shop.bodies[str(digest)], IMAGE, "v1")
 
     async def collect() -> None:
-        await shop.collector.manifests(50)
-        await shop.collector.links(50)
-        await shop.collector.blobs(50)
+        for _ in range(3):
+            await shop.collector.work_off(50)
 
     return put, collect
 

@@ -1,4 +1,4 @@
-"""Stores of bytes as the registry uses them, real ones: a folder, and buckets of two S3 servers; and an upload's rows."""
+"""Real stores of bytes as the registry uses them: a folder, and buckets of two S3 servers; and an upload's rows."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

@@ -156,8 +156,7 @@ class FaultyProxy:
         """Every connection ends."""
         for task in tuple(self._connections):
             task.cancel()
-        while self._connections:
-            await asyncio.sleep(0)
+        await asyncio.gather(*self._connections)
 
     async def stall(self) -> None:
         """Waits until all is well again."""
@@ -207,7 +206,7 @@ async def truncate(proxy: FaultyProxy, asked: Asked, writer: asyncio.StreamWrite
 async def garble(proxy: FaultyProxy, asked: Asked, writer: asyncio.StreamWriter) -> bool:
     """Does it, and answers with another ETag and, where the body is a document, with one that can't be read."""
     head, _, body = (await proxy.pass_on(asked)).partition(HEAD_END)
-    head = re.sub(rb'(\r\netag: *)[^\r]*', rb'\1"00000000000000000000000000000000"', head, flags=re.IGNORECASE)
+    head = re.sub(rb"(\r\netag: *)[^\r]*", rb'\1"00000000000000000000000000000000"', head, flags=re.IGNORECASE)
     if body.startswith(b"<"):
         body = b"?" * len(body)
     writer.write(head + HEAD_END + body)

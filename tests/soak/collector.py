@@ -141,10 +141,10 @@ async def soak(arguments: argparse.Namespace) -> dict[str, Any]:
     begun = time.monotonic()
     clients = [await start("push", arguments, number) for number in range(arguments.clients)]
     collector = None if arguments.no_collector else await start("collect", arguments, 0)
-    pushed = [json.loads((await client.communicate())[0]) for client in clients]
+    pushed = [last_line(await client.communicate()) for client in clients]
     seconds = time.monotonic() - begun
     (Path(arguments.folder) / "stop").touch()
-    collected = json.loads((await collector.communicate())[0]) if collector else {}
+    collected = last_line(await collector.communicate()) if collector else {}
     dangling = await shop.dangling()
     queued, kept = await shop.count(gc_review), await shop.count(blob_copy)
     await shop.database.close()
@@ -163,6 +163,12 @@ async def soak(arguments: argparse.Namespace) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "load": os.getloadavg()[0],
     }
+
+
+def last_line(output: tuple[bytes, bytes]) -> dict[str, Any]:
+    """What a part says at its end, behind its log."""
+    found: dict[str, Any] = json.loads(output[0].splitlines()[-1])
+    return found
 
 
 PARTS: Final = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}

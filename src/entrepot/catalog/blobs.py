@@ -16,7 +16,7 @@ from entrepot.catalog import operations, quota, reviews
 from entrepot.catalog.errors import BlobUnknownError, Parent, RepositoryUnknownError, StillReferencedError
 from entrepot.catalog.model import BlobCommitted, BlobDeleted, BlobMounted, CopySuspected
 from entrepot.catalog.operations import Deletion
-from entrepot.catalog.tables import manifest, ref_blob, repo, repo_blob
+from entrepot.catalog.tables import manifest, ref_blob, repo, repo_blob, tag
 from entrepot.content import copies
 from entrepot.content.tables import blob, blob_copy
 from entrepot.oci.digest import Digest
@@ -28,6 +28,8 @@ LEASE: Final = timedelta(hours=24)
 """How long a blob stays that no manifest names yet: a push may take its time."""
 
 PARENTS: Final = 5
+MOST_TAGS: Final = 50
+"""So many parents, and tags of theirs, a refusal names at most."""
 
 
 # Statements of each push stand built: building one and finding its compiled text again takes longer than running it.
@@ -183,4 +185,9 @@ async def _live_parents(unit: Unit, repo_id: int, digest: Digest) -> Sequence[Pa
         .where(ref_blob.c.repo_id == repo_id, ref_blob.c.digest == str(digest), manifest.c.deleted_at.is_(None))
         .limit(PARENTS)
     )
-    return [Parent(row.parent) for row in await unit.fetch_all(question)]
+    parents = [row.parent for row in await unit.fetch_all(question)]
+    named = select(tag.c.digest, tag.c.name).where(tag.c.repo_id == repo_id, tag.c.digest.in_(parents))
+    names: dict[str, list[str]] = {parent: [] for parent in parents}
+    for row in await unit.fetch_all(named.order_by(tag.c.name).limit(MOST_TAGS)) if parents else ():
+        names[row.digest].append(row.name)
+    return [Parent(parent, tuple(tags)) for parent, tags in names.items()]

@@ -66,17 +66,11 @@ async def ask(unit: Unit, kind: Kind, places: Iterable[Place], after: datetime, 
     await unit.execute(WISH, rows)
 
 
-async def due(unit: Unit, kind: Kind, now: datetime, limit: int) -> list[Review]:
-    """Reviews of *kind* whose time has come, oldest first."""
-    columns = (gc_review.c.repo_id, gc_review.c.key, gc_review.c.cause, gc_review.c.review_after, gc_review.c.attempts)
-    question = (
-        select(*columns)
-        .where(gc_review.c.kind == kind.value, gc_review.c.review_after <= now)
-        .order_by(gc_review.c.review_after)
-        .limit(limit)
-    )
+async def due(unit: Unit, now: datetime, limit: int) -> list[Review]:
+    """Reviews whose time has come, oldest first, of all kinds: so one index answers, however long the queue is."""
+    question = select(gc_review).where(gc_review.c.review_after <= now).order_by(gc_review.c.review_after).limit(limit)
     return [
-        Review(kind, row.repo_id, row.key, row.cause, row.review_after, row.attempts)
+        Review(Kind(row.kind), row.repo_id, row.key, row.cause, row.review_after, row.attempts)
         for row in await unit.fetch_all(question)
     ]
 

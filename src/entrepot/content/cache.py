@@ -1,4 +1,4 @@
-"""Small blobs in memory. Immutable bytes under their digest: what is in here is right for ever, and says nothing of rights.
+"""Small blobs in memory. Immutable bytes under their digest: they are right for ever, and say nothing of rights.
 
 Whoever asks has read the row first: which repository has the blob, and that a good copy of it exists.
 """

@@ -116,12 +116,7 @@ async def unverified(unit: Unit, before: datetime, limit: int) -> list[Copy]:
     """Good copies nobody has read and verified since *before*, those waiting longest first."""
     columns = (blob_copy.c.key, blob_copy.c.digest, blob_copy.c.size)
     old = or_(blob_copy.c.verified_at.is_(None), blob_copy.c.verified_at < before)
-    question = (
-        select(*columns)
-        .where(blob_copy.c.state == "ready", old)
-        .order_by(blob_copy.c.verified_at)
-        .limit(limit)
-    )
+    question = select(*columns).where(blob_copy.c.state == "ready", old).order_by(blob_copy.c.verified_at).limit(limit)
     return [Copy(row.key, Digest.parse(row.digest), row.size) for row in await unit.fetch_all(question)]
 
 

@@ -1,7 +1,7 @@
 """Streams bodies to an object store: each request straight to a fresh key, hashing on the way.
 
-One object is the copy already: nothing is copied, renamed or written twice. Only an upload that came in several requests
-is read back, in order, into the copy.
+One object is the copy already: nothing is copied, renamed or written twice. Only an upload that came in several
+requests is read back, in order, into the copy.
 """
 
 import asyncio

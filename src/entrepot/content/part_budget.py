@@ -1,7 +1,8 @@
 """How much memory the parts of uploads to an object store may take together in one process.
 
 A part takes its bytes before it is filled and gives them back when nobody holds it any more: when the store has it, or
-the upload failed. While it is filled it waits for its client alone, never for more memory, so all who wait come in turn.
+the upload failed. While it is filled it waits for its client alone, never for more memory, so that the others who wait
+get their turn.
 """
 
 import asyncio

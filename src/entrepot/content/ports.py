@@ -1,6 +1,6 @@
 """What the rest asks of a store of bytes. Files and object stores both do all of it.
 
-A key is never given twice and its bytes never change, so nobody needs a lock, and an old reader meets old bytes or none.
+A key is never given twice and its bytes never change: nobody needs a lock, and an old reader meets old bytes or none.
 Every call raises StorageUnavailableError where the store does not answer, or not as it should: that says nothing of the
 bytes. CopySuspectError says that they are missing, short or unreadable: those are damaged.
 """

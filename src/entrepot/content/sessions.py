@@ -162,11 +162,13 @@ async def forget_parts(unit: Unit, keys: Iterable[str]) -> None:
 
 
 async def orphaned_parts(unit: Unit, begun_before: str) -> list[str]:
-    """Keys of parts whose upload is gone, at most 1,000: of those that are durable, and of others that were begun before.
+    """Keys of parts whose upload is gone, at most 1,000: durable ones, and of others those begun before.
 
     begun_before: a ULID, as keys end with one. Keys that are copies now are not among them.
     """
-    is_over = (upload_part.c.size > 0) | (func.substr(upload_part.c.key, func.length(upload_part.c.key) - 25) < begun_before)
+    is_over = (upload_part.c.size > 0) | (
+        func.substr(upload_part.c.key, func.length(upload_part.c.key) - 25) < begun_before
+    )
     question = (
         select(upload_part.c.key)
         .outerjoin(upload, upload.c.id == upload_part.c.upload_id)

@@ -8,6 +8,7 @@ from pydantic import Field
 from entrepot.runtime.quantities import GIB, MIB, Bytes, Networks
 from entrepot.runtime.secret import NOTHING, Secret
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
     """Where blobs are kept. The URL may hold a credential, so it is a secret as a whole."""

@@ -59,7 +59,7 @@ def reserve(descriptor: int, start: int, length: int) -> None:
 
     Where the file system knows no such thing, nothing happens. Raises OSError: there is no room, or over a quota.
     """
-    # Not posix_fallocate: where it is unknown the C library writes every block, and a longer file holds what nobody sent.
+    # Not posix_fallocate: where that is unknown the C library writes every block, and it makes the file longer.
     if LIBC.fallocate(descriptor, KEEP_SIZE, start, length):
         error = ctypes.get_errno()
         if error in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:

@@ -193,7 +193,7 @@ class FileWriter:
         except vfs.SyncError as error:
             self._sync_failures += 1
             self.sync_failed()
-            log.error(
+            log.exception(
                 "storage.sync_failed",
                 reason=os.strerror(error.errno or 0),
                 failures=self._sync_failures,

@@ -12,7 +12,6 @@ Units are short and followed by as long a pause, so that pushes, which wait for 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
@@ -85,25 +84,19 @@ class Collector:
 
     async def __call__(self) -> Collected:
         """Everything that is due, and what becomes due by it."""
-        total = Collected()
-        for step in (self.manifests, self.links, self.blobs):
-            total += await self._until_done(step)
+        total = await self._until_done()
         total += await self.remove_keys()
         if total != Collected():
             log.info("lifecycle.collected", **{name: getattr(total, name) for name in Collected.__slots__})
         return total
 
-    async def manifests(self, limit: int) -> Collected:
-        """Up to *limit* reviews of manifests: those whose trash is over go, referrers without a subject into it."""
-        return await self.work.run(SYSTEM, lambda unit: self._manifests(unit, limit))
+    async def work_off(self, limit: int) -> Collected:
+        """Up to *limit* reviews, in one unit.
 
-    async def links(self, limit: int) -> Collected:
-        """Up to *limit* reviews of links: those that nothing needs go, and blobs with their last link."""
-        return await self.work.run(SYSTEM, lambda unit: self._links(unit, limit))
-
-    async def blobs(self, limit: int) -> Collected:
-        """Up to *limit* reviews of blobs that were never linked: bytes of manifests."""
-        return await self.work.run(SYSTEM, lambda unit: self._blobs(unit, limit))
+        Manifests whose trash is over go, referrers without a subject into it; links go that nothing needs, blobs with
+        their last link, and bytes of manifests with the manifest.
+        """
+        return await self.work.run(SYSTEM, lambda unit: self._work_off(unit, limit))
 
     async def remove_keys(self) -> Collected:
         """The bytes of trashed copies whose time is over are removed, a thousand in one call."""
@@ -120,16 +113,16 @@ class Collector:
             total += Collected(keys=len(keys), freed_bytes=sum(size for _, size in doomed))
             await asyncio.sleep((monotonic() - started) / 2)
 
-    async def _until_done(self, step: Callable[[int], Awaitable[Collected]]) -> Collected:
-        """Runs *step* until its part of the queue is empty; batches grow and shrink with the time a unit takes."""
+    async def _until_done(self) -> Collected:
+        """Works until the queue is empty; batches grow and shrink with the time a unit takes."""
         least = min(LEAST_BATCH, self.batch)
         total, size = Collected(), least
         while True:
             started = monotonic()
-            one = await step(size)
+            one = await self.work_off(size)
             seconds = monotonic() - started
             total += one
-            if one.reviewed < size:
+            if not one.reviewed:
                 return total
             await asyncio.sleep(min(seconds * REST, MOST_REST_SECONDS))
             if seconds > UNIT_SECONDS:
@@ -137,11 +130,18 @@ class Collector:
             elif seconds < UNIT_SECONDS / 2:
                 size = min(size * 2, self.batch)
 
-    async def _manifests(self, unit: Unit, limit: int) -> Collected:
+    async def _work_off(self, unit: Unit, limit: int) -> Collected:
         now = self.clock.now()
-        due = {(each.repo_id, each.key): each for each in await reviews.due(unit, Kind.MANIFEST, now, limit)}
-        if not due:
-            return Collected()
+        due: dict[Kind, dict[Place, Review]] = {kind: {} for kind in Kind}
+        for each in await reviews.due(unit, now, limit):
+            due[each.kind][each.repo_id, each.key] = each
+        # One kind in a unit, so that reviews are written behind all locks; the others are due in the next one.
+        for kind, work in ((Kind.MANIFEST, self._manifests), (Kind.LINK, self._links), (Kind.BLOB, self._blobs)):
+            if due[kind]:
+                return Collected(reviewed=len(due[kind])) + await work(unit, due[kind], now)
+        return Collected()
+
+    async def _manifests(self, unit: Unit, due: dict[Place, Review], now: datetime) -> Collected:
         found = await garbage.locked_manifests(unit, sorted(due), now)
         going = await garbage.without_parents(unit, [each for each in found if each.is_over])
         gone = {each.place for each in going}
@@ -152,7 +152,7 @@ class Collector:
         await self._put_off(unit, Kind.MANIFEST, waiting, due, (now, now + LISTED))
         await reviews.done(unit, Kind.MANIFEST, sorted(set(due) - set(waiting)), now)
         await self._purge(unit, going, due, now)
-        return Collected(reviewed=len(due), manifests=len(going))
+        return Collected(manifests=len(going))
 
     async def _purge(self, unit: Unit, going: list[OldManifest], due: dict[Place, Review], now: datetime) -> None:
         by_cause: dict[str, list[OldManifest]] = {}
@@ -187,11 +187,7 @@ class Collector:
         except (ManifestUnknownError, StillReferencedError):
             return
 
-    async def _links(self, unit: Unit, limit: int) -> Collected:
-        now = self.clock.now()
-        due = {(each.repo_id, each.key): each for each in await reviews.due(unit, Kind.LINK, now, limit)}
-        if not due:
-            return Collected()
+    async def _links(self, unit: Unit, due: dict[Place, Review], now: datetime) -> Collected:
         free = await garbage.unreferenced(unit, sorted(due))
         await copies.locked(unit, (digest for _, digest in free))
         links = await garbage.locked_links(unit, free)
@@ -209,17 +205,14 @@ class Collector:
         for place, until in waiting.items():
             await self._put_off(unit, Kind.LINK, [place], due, (now, until))
         await reviews.done(unit, Kind.LINK, sorted(set(due) - set(waiting)), now)
-        return taken + Collected(reviewed=len(due), links=len(going))
+        return taken + Collected(links=len(going))
 
-    async def _blobs(self, unit: Unit, limit: int) -> Collected:
-        now = self.clock.now()
-        due = {each.key: each for each in await reviews.due(unit, Kind.BLOB, now, limit)}
-        if not due:
-            return Collected()
-        there = await copies.locked(unit, due)
-        taken = await self._trash(unit, {digest: due[digest].cause for digest in there}, now)
-        await reviews.done(unit, Kind.BLOB, [(0, digest) for digest in sorted(due)], now)
-        return taken + Collected(reviewed=len(due))
+    async def _blobs(self, unit: Unit, due: dict[Place, Review], now: datetime) -> Collected:
+        causes = {digest: each.cause for (_, digest), each in due.items()}
+        there = await copies.locked(unit, causes)
+        taken = await self._trash(unit, {digest: causes[digest] for digest in there}, now)
+        await reviews.done(unit, Kind.BLOB, sorted(due), now)
+        return taken
 
     async def _trash(self, unit: Unit, causes: dict[str, str], now: datetime) -> Collected:
         """Blobs among those of *causes*, all locked, that nothing holds any more: their copies wait for the purger."""

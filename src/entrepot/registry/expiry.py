@@ -1,4 +1,4 @@
-"""Uploads that nobody continues end, and their bytes with them; also bytes of uploads that ended without removing them."""
+"""Uploads that nobody continues end, and their bytes with them; so do bytes that an upload left behind at its end."""
 
 import asyncio
 import contextlib

@@ -295,9 +295,7 @@ class Uploads:
             async with self.work(principal.actor) as unit:
                 await sessions.forget_parts(unit, [held.place])
 
-    async def _renewing(
-        self, principal: Principal, held: "_Held", body: AsyncIterator[bytes]
-    ) -> AsyncIterator[bytes]:
+    async def _renewing(self, principal: Principal, held: "_Held", body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """*body*, with a sign of life for the lease every ten seconds. Raises RangeInvalidError: another has it now.
 
         Asked before a byte is given on: after a long silence these bytes may belong to nobody any more.
@@ -324,7 +322,7 @@ class _Held:
 
 
 async def discard(work: Work, writer: UploadWriter, principal: Principal, id_: str) -> None:
-    """The bytes of an upload that has ended are gone, but those a request is still writing: that one will see to them."""
+    """The bytes of an upload that has ended are gone. A request that still writes some will see to those itself."""
     async with work(principal.actor) as unit:
         parts = [part for part in await sessions.parts_of(unit, id_) if part.size]
     await writer.discard(id_, parts)
@@ -343,4 +341,6 @@ async def _exactly(pieces: AsyncIterator[bytes], length: int) -> AsyncIterator[b
         yield piece
     if came != length:
         more = "more than " if came > length else ""
-        raise SizeInvalidError(f"the body has {more}{min(came, length)} bytes, its range says {length}", "Content-Range")
+        raise SizeInvalidError(
+            f"the body has {more}{min(came, length)} bytes, its range says {length}", "Content-Range"
+        )

@@ -1,6 +1,6 @@
 """What can go wrong in the machinery."""
 
-from entrepot.errors import NotFoundError, UnavailableError
+from entrepot.errors import ConflictError, NotFoundError, UnavailableError
 
 
 class DatabaseUnavailableError(UnavailableError):
@@ -13,3 +13,7 @@ class SchemaOldError(UnavailableError):
 
 class JobUnknownError(NotFoundError):
     """No job of that id."""
+
+
+class LeaseLostError(ConflictError):
+    """The lease is another's by now: what was done under it must not be committed."""

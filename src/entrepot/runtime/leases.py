@@ -14,19 +14,15 @@ from typing import Final
 from sqlalchemy import BigInteger, cast, extract, func, select, update
 
 from entrepot.clock import Clock
-from entrepot.errors import ConflictError
 from entrepot.ids import ulid
 from entrepot.runtime.database_url import Kind
+from entrepot.runtime.errors import LeaseLostError
 from entrepot.runtime.events.model import SYSTEM
 from entrepot.runtime.tables import EPOCH, lease
 from entrepot.runtime.unit_of_work import Unit, Work
 from entrepot.runtime.upsert import insert_or
 
 HOLD: Final = timedelta(seconds=60)
-
-
-class LeaseLostError(ConflictError):
-    """The lease is another's by now: what was done under it must not be committed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from entrepot.web.asgi import Receive, Scope, Send
-from entrepot.web.request import Request
+from entrepot.web.request import ClientGoneError, Request
 
 Headers = list[tuple[str, str]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -55,10 +55,22 @@ async def respond_file(request: Request, headers: Headers, path: str, size: int)
 async def respond_pieces(
     request: Request, status: int, headers: Headers, length: int, pieces: AsyncGenerator[bytes, None]
 ) -> None:
-    """*length* bytes that come in *pieces*, which are closed at once when the client leaves."""
-    async with aclosing(pieces):
-        await start(request, status, [*headers, ("content-length", str(length))])
-        async for piece in pieces:
-            request.sent += len(piece)
-            await request.send({"type": "http.response.body", "body": piece, "more_body": True})
-        await request.send({"type": "http.response.body", "body": b""})
+    """*length* bytes that come in *pieces*, which are closed at once when the client leaves. Raises ClientGoneError."""
+    # The server takes pieces for a client that has left as it took them before, and says so only to who asks.
+    left = asyncio.ensure_future(_disconnected(request))
+    try:
+        async with aclosing(pieces):
+            await start(request, status, [*headers, ("content-length", str(length))])
+            async for piece in pieces:
+                if left.done():
+                    raise ClientGoneError
+                request.sent += len(piece)
+                await request.send({"type": "http.response.body", "body": piece, "more_body": True})
+            await request.send({"type": "http.response.body", "body": b""})
+    finally:
+        left.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

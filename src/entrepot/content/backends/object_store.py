@@ -1,8 +1,8 @@
-"""Objects in a bucket: S3, Google Cloud Storage, Azure. Keys: `o/<2>/<ulid>` for copies, since nobody knows the digest yet.
+"""Objects in a bucket: S3, Google Cloud Storage, Azure. Keys of copies: `o/<2>/<ulid>`, as nobody knows the digest yet.
 
-Traps this file knows: a put that is not "overwrite" buffers everything, and a copy has a limit, so each key is fresh and
-written once; an answer that was lost says nothing, so the size decides; a bucket that is gone looks like an object that
-is gone, and would make every copy damaged; some servers answer a range with everything.
+Traps this file knows: a put that is not "overwrite" buffers everything, and a copy has a limit, so each key is fresh
+and written once; an answer that was lost says nothing, so the size decides; a bucket that is gone looks like an object
+that is gone, and would make every copy damaged; some servers answer a range with everything.
 """
 
 import asyncio
@@ -50,8 +50,8 @@ log = structlog.get_logger("storage")
 class ObjectBlobs:
     """Objects behind *clients*.
 
-    scratch: a folder for objects that are needed as files for a while. answer: how long an answer, or a piece of one, may
-    take to come, with the client's own retries.
+    scratch: a folder for objects that are needed as files for a while. answer: how long an answer, or a piece of one,
+    may take to come, with the client's own retries.
     """
 
     clients: Clients
@@ -77,10 +77,9 @@ class ObjectBlobs:
             await obstore.head_async(self.clients.brief, key)
             await obstore.delete_async(self.clients.brief, [key])
         except (FileNotFoundError, PermissionDeniedError, UnauthenticatedError) as error:
-            log.error("storage.refused", reason=_text(error))
             raise InvalidError(f"the object store refuses us: {_text(error)}", FIELD) from None
         except FAILURES as error:
-            log.error("storage.silent", reason=_text(error))
+            log.warning("storage.silent", reason=_text(error))
 
     def new_key(self) -> str:
         """A key for a new copy, never given before."""
@@ -95,8 +94,10 @@ class ObjectBlobs:
             key, len(data), lambda: obstore.put_async(self.clients.brief, key, data, use_multipart=False)
         )
 
-    async def write(self, key: str, parts: AsyncGenerator[bytearray, None], part_bytes: int, written: Callable[[], int]) -> None:
-        """The new object *key* of *parts*, each *part_bytes* long but the last. written: how many bytes came, at its end.
+    async def write(
+        self, key: str, parts: AsyncGenerator[bytearray, None], part_bytes: int, written: Callable[[], int]
+    ) -> None:
+        """The new object *key* of *parts*, each *part_bytes* long but the last. written: how many bytes came by then.
 
         Raises what *parts* raises, and then nothing is left; StorageUnavailableError.
         """

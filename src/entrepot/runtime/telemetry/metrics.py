@@ -74,16 +74,20 @@ class StorageMetrics:
 
     def __init__(self) -> None:
         own = CollectorRegistry()
-        self.cache = Counter("entrepot_cache_requests", "Questions to the memory for small blobs.", ("hit",), registry=own)
+        self.cache = Counter(
+            "entrepot_cache_requests", "Questions to the memory for small blobs.", ("hit",), registry=own
+        )
         self.cache_bytes = Gauge(
             "entrepot_cache_bytes", "Bytes of small blobs in memory.", registry=own, multiprocess_mode="livesum"
         )
         self.sync_failures = Counter(
-            "entrepot_storage_sync_failures", "Files that a disk did not keep; after 3 a process writes no more.", registry=own
+            "entrepot_storage_sync_failures",
+            "Files that a disk did not keep; after 3 a process writes no more.",
+            registry=own,
         )
         self._hit, self._miss = self.cache.labels("true"), self.cache.labels("false")
 
-    def asked(self, hit: bool) -> None:  # noqa: FBT001  a callback
+    def asked(self, hit: bool) -> None:
         """The memory had a blob, or not."""
         (self._hit if hit else self._miss).inc()
 

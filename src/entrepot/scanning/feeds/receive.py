@@ -41,7 +41,6 @@ class ReceiveFeed:
         return next(row.id for row in waiting if upload in row.args)
 
 
-
 async def _limited(body: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
     """*body*. Raises BodyTooLargeError over *limit* bytes, InvalidError if there are none."""
     size = 0

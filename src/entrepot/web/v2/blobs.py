@@ -47,7 +47,7 @@ async def get(request: Request, services: Services, name: str, reference: str) -
 async def _send(
     request: Request, headers: Headers, size: int, part: tuple[int, int] | None, content: Content | str
 ) -> None:
-    """Answers with *content*: all *size* bytes of the blob, or the *part* [start, end) of them, or where to get them."""
+    """Answers with *content*: all *size* bytes of the blob, the *part* [start, end) of them, or where to get them."""
     if isinstance(content, str):
         await respond(request, 307, [*headers, ("location", content)])
         return
