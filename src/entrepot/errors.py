@@ -42,7 +42,7 @@ class UnauthenticatedError(EntrepotError):
 
 
 class LimitError(EntrepotError):
-    """A limit on size, number or rate was passed. *retry_after_seconds*: when it may be free again, where that helps."""
+    """A limit on size, number or rate was passed. *retry_after_seconds*: when it may be free again."""
 
     retry_after_seconds: int | None = None
 

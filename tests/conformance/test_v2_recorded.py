@@ -121,7 +121,7 @@ def test_docker_on_containerd_mounts_what_it_pulled_from_another_repository(
 def test_containerd_2_shows_the_text_of_a_403_by_a_get_after_the_head(
     shared_server: Server, registry: Registry, project: str, anonymous: Registry, robots: Robots
 ) -> None:
-    """It has no body of a HEAD: the reason must be in the GET's, in the form of an error of the registry."""
+    """It has no body of a HEAD: the reason must stand in that of the GET, in the form of an error of the registry."""
     repository = f"{project}/web"
     shared_server.set_mode(project, "enforce")
     registry.push_image(repository, "v1", [b"not a layer"])

@@ -48,7 +48,8 @@ def shape(engine: Engine) -> dict[str, list[str]]:
     """Of each table and index its definition, as sorted lines: the order of columns and constraints has no meaning."""
     with engine.connect() as connection:
         rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").all()
-    lines = {name: [line.strip(" ,\t") for line in sql.replace('"', "").replace("('')", "''").splitlines()] for name, sql in rows}
+    plain = {name: sql.replace('"', "").replace("('')", "''") for name, sql in rows}  # two ways to write the same
+    lines = {name: [line.strip(" ,\t") for line in sql.splitlines()] for name, sql in plain.items()}
     return {name: sorted(each) for name, each in lines.items() if name != BOOKKEEPING}
 
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, select
 
 from entrepot.clock import SystemClock
+from entrepot.content.backends.filesystem import FilesystemBlobs
+from entrepot.content.model import INCOMING
 from entrepot.ids import ulid
 from entrepot.runtime.database import Database, open_database
 from entrepot.runtime.events.model import SYSTEM
@@ -108,10 +110,12 @@ async def _both(
 async def _apply(folder: Path, work: Work, source: str, records: list[Record]) -> Path:
     text = "".join(json.dumps(each) + "\n" for each in records)
     upload = ulid()
-    (folder / upload).write_text(text)
+    files = FilesystemBlobs(folder)
+    await files.prepare()
+    await files.put(f"{INCOMING}/{upload}", text.encode())
     kept = folder / f"{source}.jsonl"
     kept.write_text(text)
-    await ApplyFeeds(work, folder, SystemClock())(ApplyFeed(upload, source, force=True, actor="admin"))
+    await ApplyFeeds(work, files, SystemClock())(ApplyFeed(upload, source, force=True, actor="admin"))
     await Reevaluate(work, SystemClock())(Rematch())
     return kept
 

@@ -1,4 +1,4 @@
-"""Hot reads on PostgreSQL: a pool of the async driver's connections, each statement prepared by itself after a few uses.
+"""Hot reads on PostgreSQL: a pool of the async driver's connections, each statement prepared after a few uses.
 
 Always the primary: docker asks for what it pushed a moment ago, perhaps at another replica, and must get it.
 """

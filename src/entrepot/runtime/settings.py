@@ -30,7 +30,9 @@ class Database:
 class Jobs:
     """How a worker finds and keeps its jobs."""
 
-    poll: Annotated[Duration, "How often a worker on SQLite looks for a new job; on PostgreSQL it is told."] = timedelta(milliseconds=50)
+    poll: Annotated[Duration, "How often a worker on SQLite looks for a new job; on PostgreSQL it is told."] = (
+        timedelta(milliseconds=50)
+    )
     lease: Annotated[Duration, "How long a job belongs to a worker that no longer says it is alive."] = timedelta(
         seconds=30
     )

@@ -1,4 +1,4 @@
-"""The MetaData all tables hang on, the types they share, and the machinery's own tables: `job` (SQLite only) and `lease`."""
+"""The MetaData all tables hang on, the types they share, and the machinery's own: `job` (SQLite only) and `lease`."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final

@@ -51,7 +51,7 @@ def login(
 
 @logout_app.command("logout")
 def logout(url: Address = None) -> None:
-    """Forget the login at a server, the last one if none is named. Its token stays valid until it expires or is revoked."""
+    """Forget the login at a server, the last one if none is named. Its token is good until it ends or is revoked."""
     credentials = Credentials.of_user(os.environ)
     current = credentials.current()
     wanted = Server.parse(url, insecure=True).url if url else current.url if current else None

@@ -19,7 +19,6 @@ OPERATION: Final = "entrepot-operation"
 """The header that names the operation by which a deletion can be undone."""
 
 
-
 async def respond_error(request: Request, services: Services, error: EntrepotError, scope: str) -> None:
     """Answers with *error*. scope: what a token for this request would have to cover, for the challenge.
 

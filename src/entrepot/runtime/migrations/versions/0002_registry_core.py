@@ -133,16 +133,17 @@ def _new_tables() -> None:
 def _fill() -> None:
     """What the new columns hold for rows that are there already."""
     connection = op.get_bind()
-    for statement in (
-        "UPDATE blob_copy SET size = (SELECT size FROM blob WHERE blob.digest = blob_copy.digest)",
-        f"UPDATE repo_blob SET leased_until = linked_at + {DAY_US}",
+    size = "UPDATE blob_copy SET size = (SELECT size FROM blob WHERE blob.digest = blob_copy.digest)"
+    quota = (
         "UPDATE project SET quota_used ="
         " coalesce((SELECT sum(blob.size) FROM blob WHERE blob.digest IN (SELECT repo_blob.digest FROM repo_blob"
         " JOIN repo ON repo.id = repo_blob.repo_id WHERE repo.project_id = project.id)), 0)"
         " + coalesce((SELECT sum(manifest.size) FROM manifest JOIN repo ON repo.id = manifest.repo_id"
-        " WHERE repo.project_id = project.id), 0)",
-    ):
-        connection.execute(sa.text(statement))
+        " WHERE repo.project_id = project.id), 0)"
+    )
+    connection.execute(sa.text(size))
+    connection.execute(sa.text("UPDATE repo_blob SET leased_until = linked_at + :day"), {"day": DAY_US})
+    connection.execute(sa.text(quota))
     rows = connection.execute(sa.text("SELECT repo_id, digest, bytes FROM manifest")).all()
     change = sa.text("UPDATE manifest SET subject_digest = :subject WHERE repo_id = :repo_id AND digest = :digest")
     for row in rows:
