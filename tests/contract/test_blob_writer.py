@@ -149,6 +149,22 @@ async def test_a_file_that_was_not_synced_is_dropped_and_never_synced_again(
         await session.add(CONTENT)
 
 
+async def test_a_file_that_was_cut_to_its_length_and_not_synced_is_never_published(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A retry would find it with the right length."""
+    upload = Upload(ulid(), 1, 1, 0, 0)
+    await append(disk, upload, b"good" + b"broken off")
+    monkeypatch.setattr(os, "fsync", fails(errno.EIO))
+    with pytest.raises(StorageUnavailableError):
+        await disk.writer.finish(replace(upload, offset=4), "", None, Digest.of(b"good"))
+    monkeypatch.undo()
+
+    with pytest.raises(UploadUnknownError):
+        await disk.writer.finish(replace(upload, offset=4), "", None, Digest.of(b"good"))
+    assert left(disk) == []
+
+
 async def test_after_three_failed_syncs_nothing_is_written_any_more(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -301,6 +301,9 @@ def _publish(path: Path, size: int, target: Path) -> None:
         descriptor = vfs.open_to_append(path, size)
         try:
             vfs.sync(descriptor)
+        except vfs.SyncError:
+            vfs.remove(path)  # it has its length now, and a retry would take it for whole
+            raise
         finally:
             os.close(descriptor)
     try:

@@ -11,6 +11,7 @@ from entrepot.registry.model import BlobAnswer
 from entrepot.web.request import Request
 from entrepot.web.respond import Headers, respond, respond_file, respond_pieces
 from entrepot.web.services import Services
+from entrepot.web.v2.conditions import has_already
 from entrepot.web.v2.errors import OPERATION
 
 RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})\Z", re.IGNORECASE)
@@ -31,7 +32,7 @@ async def get(request: Request, services: Services, name: str, reference: str) -
             ("cache-control", "private, max-age=31536000, immutable"),
             ("content-security-policy", "sandbox"),
         ]
-        if etag in request.headers.get("if-none-match", ""):
+        if has_already(request, found.digest):
             await respond(request, 304, headers)
         elif request.method == "HEAD":
             await respond(request, 200, [*headers, ("content-length", str(found.size))])
