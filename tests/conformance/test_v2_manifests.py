@@ -399,6 +399,7 @@ def test_what_is_not_there_says_what_is_missing(registry: Registry, project: str
     assert registry.ask("GET", f"/v2/{project}/none/blobs/{ABSENT[0]}").refusal == (404, "NAME_UNKNOWN")
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("method", ["POST", "PATCH", "OPTIONS", "TRACE", "BREW"])
 def test_a_method_that_means_nothing_is_refused(registry: Registry, ready: str, method: str) -> None:
     assert registry.ask(method, f"/v2/{ready}/manifests/v1").refusal == (405, "UNSUPPORTED")

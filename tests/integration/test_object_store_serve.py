@@ -19,7 +19,7 @@ from entrepot.wiring import foundation
 from tests.real.clients import Skopeo
 from tests.real.object_store import ObjectStore, S3Server
 from tests.real.protocol import Registry, basic, sha256
-from tests.real.server import Server, new_server, running
+from tests.real.server import JOB_SECONDS, Server, new_server, running
 
 APK = b"P:musl\nV:1.2.4-r2\nA:x86_64\no:musl\n\n"
 RELEASE = b'ID=alpine\nVERSION_ID=3.19.0\nPRETTY_NAME="Alpine"\n'
@@ -59,7 +59,8 @@ def test_skopeo_pushes_and_pulls_and_the_image_is_scanned(stack: Stack, skopeo: 
 
     assert client.manifest(reference) == built.manifest.data
     assert server.wait_for_scan("demo/app", "1.0")["status"] in {"partial", "complete"}  # the latter with a feed
-    assert not list((server.data / "scratch").iterdir())
+    scratch = server.data / "scratch"
+    server.wait_until("nothing is left in the scratch folder", lambda: not list(scratch.iterdir()), JOB_SECONDS)
     assert not (server.data / "blobs").exists()
 
 

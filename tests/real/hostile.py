@@ -92,7 +92,9 @@ class World:
 @pytest.fixture(scope="session")
 def whole_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     limits = {f"ENTREPOT_SERVER__{name}": value for name, value in LIMITS.items()}
-    with running(new_server(tmp_path_factory.mktemp("hostile"), **limits)) as server:
+    with running(
+        new_server(tmp_path_factory.mktemp("hostile"), ENTREPOT_ACCESS__LOGIN_DELAY="15m", **limits)
+    ) as server:
         server.create_project("shop")
         robot = server.create_robot("shop", "ci")
         workers = [pid for pid, command in server.processes().items() if "--role web" in command]

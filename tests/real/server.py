@@ -246,10 +246,11 @@ class Server:
 def new_server(folder: Path, *flags: str, **environment: str) -> Server:
     """A server that is not started, on a data folder in *folder* that does not exist yet.
 
-    At a stop it takes no more requests at once: no load balancer has to be told, and the default is 10 s.
+    At a stop it takes no more requests at once: no load balancer has to be told, and the default is 10 s. A wrong
+    password makes nobody wait, for tests that try some share its address.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    at_once = {"ENTREPOT_SERVER__DRAIN": "0s"}
+    at_once = {"ENTREPOT_SERVER__DRAIN": "0s", "ENTREPOT_ACCESS__LOGIN_DELAY": "0s"}
     return Server(folder / "data", folder / "server.log", free_port(), flags, at_once | environment)
 
 
