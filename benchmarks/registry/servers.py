@@ -202,7 +202,7 @@ def entrepot(folder: Path) -> Iterator[Server]:
 
 def _entrepot_role(command: str, has_children: bool) -> str:
     if "scanning.layers.child" in command:
-        return "analyzer"
+        return "analyser"
     if "--role web" in command:
         return "web parent" if has_children else "web"
     return "worker" if "--role worker" in command else "parent"

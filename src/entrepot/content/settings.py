@@ -27,5 +27,5 @@ class Storage:
 class Cache:
     """What a web worker keeps in memory."""
 
-    bytes: Annotated[Bytes, "Memory of a web worker for small blobs."] = 256 * MIB
+    bytes: Annotated[Bytes, "Memory of a web worker for small blobs."] = 128 * MIB
     blob_max: Annotated[Bytes, "Largest blob that is kept in memory."] = 1 * MIB
