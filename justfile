@@ -17,7 +17,7 @@ check: lint
 lint: changes
     ruff format --check
     ruff check
-    mypy --strict src tests
+    mypy --strict src tests benchmarks
     lint-imports --no-logo
     codespell
 

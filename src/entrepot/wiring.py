@@ -149,9 +149,12 @@ def prepare(settings: Settings) -> None:
     base = foundation(settings)
     for folder in (base.spool, base.scratch, settings.run):
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-    # In a process that ends: a client of clouds starts threads, and the web workers to be forked would miss them.
-    with ProcessPoolExecutor(1, get_context("fork")) as apart:
-        apart.submit(_prepare_store, settings).result()
+    if isinstance(base.files, FilesystemBlobs):
+        asyncio.run(base.files.prepare())
+    else:
+        # In a process that ends: a client of clouds starts threads, and the web workers to be forked would miss them.
+        with ProcessPoolExecutor(1, get_context("fork")) as apart:
+            apart.submit(_prepare_store, settings).result()
     make_keys(settings.keys)
     revision = revision_of(base.database.url)
     if revision != NEWEST:

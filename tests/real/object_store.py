@@ -4,7 +4,6 @@ Traps: rclone answers a ranged GET with 200 and knows no create-only PUT.
 """
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ import urllib3
 from obstore import sign
 from obstore.store import S3Store
 
+from tests.real.daemons import free_port, listens
 from tests.real.programs import missing
 
 READY_SECONDS: Final = 30
@@ -75,7 +75,7 @@ class ObjectStore:
 @pytest.fixture(scope="session")
 def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """moto's S3 server."""
-    port = _free_port()
+    port = free_port()
     command = [_program("moto_server"), "-H", "127.0.0.1", "-p", str(port)]
     with _running(command, port, tmp_path_factory.mktemp("moto")) as endpoint:
         yield S3Server("moto", endpoint)
@@ -84,7 +84,7 @@ def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def lenient_moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """moto's S3 server, which takes parts of any size: what matters is their number."""
-    port = _free_port()
+    port = free_port()
     command = ["env", "S3_UPLOAD_PART_MIN_SIZE=1", _program("moto_server"), "-H", "127.0.0.1", "-p", str(port)]
     with _running(command, port, tmp_path_factory.mktemp("lenient-moto")) as endpoint:
         yield S3Server("moto", endpoint)
@@ -93,7 +93,7 @@ def lenient_moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3
 @pytest.fixture(scope="session")
 def rclone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """rclone's S3 server on a folder."""
-    port, folder = _free_port(), tmp_path_factory.mktemp("rclone")
+    port, folder = free_port(), tmp_path_factory.mktemp("rclone")
     root = folder / "root"
     root.mkdir()
     address = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}"]
@@ -132,7 +132,7 @@ def _running(command: list[str], port: int, folder: Path) -> Iterator[str]:
         )
     try:
         deadline = time.monotonic() + READY_SECONDS
-        while not _listens(port):
+        while not listens(port):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(log.read_text()[-4000:])
             time.sleep(POLL_SECONDS)
@@ -142,19 +142,8 @@ def _running(command: list[str], port: int, folder: Path) -> Iterator[str]:
         process.wait(STOP_SECONDS)
 
 
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def _program(name: str) -> str:
     path = Path(sys.executable).parent / name
     if not path.exists():
         missing(f"the program {name} (requirements/dev.txt brings it)")
     return str(path)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

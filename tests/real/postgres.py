@@ -9,7 +9,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -25,6 +24,7 @@ import pytest
 from psycopg import sql
 
 from entrepot.runtime.migrations.run import migrate
+from tests.real.daemons import free_port
 from tests.real.programs import missing
 
 VARIABLE: Final = "ENTREPOT_TEST_DATABASE"
@@ -132,7 +132,7 @@ def cluster(*, durable: bool) -> Iterator[Cluster]:
         collation = ["--locale-provider=icu", "--icu-locale=en-US"]
         command = [str(binaries / "initdb"), "-D", str(data), *words, *collation]
         subprocess.run(_unprivileged(command), check=True, capture_output=True, cwd=folder)
-        started = Cluster(binaries, data, _free_port(), durable).start()
+        started = Cluster(binaries, data, free_port(), durable).start()
         try:
             yield started
         finally:
@@ -199,9 +199,3 @@ def _unprivileged(command: Sequence[str], *options: str) -> list[str]:
     user = pwd.getpwnam(USER)
     who = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"] if os.geteuid() == 0 else []
     return ["setpriv", *who, *options, "--", *command]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -9,10 +9,11 @@ from typing import Final
 
 import pytest
 
+from tests.real.daemons import free_port
 from tests.real.object_store import ObjectStore, S3Server
 from tests.real.postgres import Postgres
 from tests.real.programs import require_program
-from tests.real.server import Server, free_port, new_server, running
+from tests.real.server import Server, new_server, running
 
 REPLICAS: Final = 3
 NGINX: Final = """

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from urllib.parse import quote
 
 import pytest
 import urllib3
+
+from tests.real.daemons import free_port
 
 READY_SECONDS: Final = 20
 JOB_SECONDS: Final = 60
@@ -284,10 +285,3 @@ def running(server: Server) -> Iterator[Server]:
 
 def _plain_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("ENTREPOT_")}
-
-
-def free_port() -> int:
-    """A port of the loopback address that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

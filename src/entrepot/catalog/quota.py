@@ -10,7 +10,7 @@ Example: a 10 MB layer in shop/web and shop/api counts 10 MB, and still does whe
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 
 from entrepot.access.model import Project, Site
 from entrepot.access.scoped import Scoped
@@ -26,32 +26,35 @@ LARGEST: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Bytes a project keeps and those of uploads under way, and its limit, None for none."""
+    """Bytes a project keeps, and its limit, None for none."""
 
     used: int
-    reserved: int
     limit: int | None
 
     @property
     def is_nearly_used(self) -> bool:
         """Whether nine tenths of the limit are passed."""
-        return self.limit is not None and self.used + self.reserved >= self.limit * NEARLY
+        return self.limit is not None and self.used >= self.limit * NEARLY
 
 
 async def charge(unit: Unit, owner: Project, size: int) -> Usage:
     """*owner* keeps *size* bytes more. Raises QuotaExceededError, and then nothing is changed."""
-    return await _add(unit, owner, project.c.quota_used, size)
-
-
-async def reserve(unit: Unit, owner: Project, size: int) -> Usage:
-    """*size* bytes are on their way to *owner*: to be released before they are charged. Raises QuotaExceededError."""
-    return await _add(unit, owner, project.c.quota_reserved, size)
-
-
-async def release(unit: Unit, project_id: int, size: int) -> None:
-    """*size* bytes that were reserved come no more, or are charged next."""
-    change = update(project).where(project.c.id == project_id)
-    await unit.execute(change.values(quota_reserved=project.c.quota_reserved - size))
+    if not size:  # what adds nothing is never over, also where the limit was lowered below what is there
+        return await usage(unit, owner.id)
+    fits = or_(
+        project.c.quota_limit.is_(None),
+        project.c.quota_used + size <= project.c.quota_limit,
+    )
+    change = update(project).where(and_(project.c.id == owner.id, fits)).values(quota_used=project.c.quota_used + size)
+    columns = (project.c.quota_used, project.c.quota_limit)
+    row = await unit.fetch_one(change.returning(*columns))
+    if row is None:
+        before = await usage(unit, owner.id)
+        raise QuotaExceededError(owner.name, size, before.used, before.limit or 0, await largest(unit, owner.id))
+    after = Usage(row.quota_used, row.quota_limit)
+    if after.is_nearly_used and not Usage(after.used - size, after.limit).is_nearly_used:
+        unit.emit(QuotaNearlyUsed(project=owner.name, used=after.used, limit=after.limit or 0))
+    return after
 
 
 async def discharge(unit: Unit, project_id: int, size: int) -> None:
@@ -62,9 +65,9 @@ async def discharge(unit: Unit, project_id: int, size: int) -> None:
 
 async def usage(unit: Unit, project_id: int) -> Usage:
     """What the project keeps by its counter."""
-    columns = (project.c.quota_used, project.c.quota_reserved, project.c.quota_limit)
+    columns = (project.c.quota_used, project.c.quota_limit)
     row = (await unit.fetch_all(select(*columns).where(project.c.id == project_id)))[0]
-    return Usage(row.quota_used, row.quota_reserved, row.quota_limit)
+    return Usage(row.quota_used, row.quota_limit)
 
 
 async def recount(unit: Unit, project_id: int) -> int:
@@ -95,26 +98,6 @@ async def largest(unit: Unit, project_id: int, limit: int = LARGEST) -> list[tup
         .limit(limit)
     )
     return [(row.name, int(row.size)) for row in await unit.fetch_all(question)]
-
-
-async def _add(unit: Unit, owner: Project, counter: ColumnElement[int], size: int) -> Usage:
-    # A limit lowered below what is there must not stop what adds nothing.
-    fits = or_(
-        project.c.quota_limit.is_(None),
-        project.c.quota_used + project.c.quota_reserved + size <= project.c.quota_limit,
-    )
-    change = update(project).where(and_(project.c.id == owner.id, fits)).values({counter: counter + size})
-    columns = (project.c.quota_used, project.c.quota_reserved, project.c.quota_limit)
-    row = await unit.fetch_one(change.returning(*columns))
-    if row is None:
-        before = await usage(unit, owner.id)
-        raise QuotaExceededError(
-            owner.name, size, before.used + before.reserved, before.limit or 0, await largest(unit, owner.id)
-        )
-    after = Usage(row.quota_used, row.quota_reserved, row.quota_limit)
-    if after.is_nearly_used and not Usage(after.used - size, after.reserved, after.limit).is_nearly_used:
-        unit.emit(QuotaNearlyUsed(project=owner.name, used=after.used + after.reserved, limit=after.limit or 0))
-    return after
 
 
 @dataclass(frozen=True, slots=True)

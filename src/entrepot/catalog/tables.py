@@ -37,7 +37,6 @@ project: Final = Table(
     Column("strict_sizes", Boolean, nullable=False, server_default=true()),
     Column("quota_limit", BigInteger),
     Column("quota_used", BigInteger, nullable=False, server_default=text("0")),
-    Column("quota_reserved", BigInteger, nullable=False, server_default=text("0")),
     CheckConstraint("visibility IN ('private', 'public')", name="visibility"),
 )
 

@@ -45,7 +45,6 @@ upload: Final = Table(
     Column("touched_at", Instant, nullable=False),
     Column("algorithm", String(16), nullable=False, server_default=text("'sha256'")),
     Column("reserved", BigInteger, nullable=False, server_default=text("0")),
-    Column("key", Text, nullable=False, server_default=text("''")),
     Index("ix_upload_repo_id", "repo_id"),
     Index("ix_upload_account_id", "account_id"),
     Index("ix_upload_touched_at", "touched_at"),

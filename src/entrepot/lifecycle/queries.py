@@ -127,7 +127,7 @@ class StorageQueries:
 
     async def quota(self, owner: Scoped[Project]) -> tuple[Usage, list[tuple[str, int]]]:
         """What *owner* keeps and may keep, and its largest repositories with their bytes."""
-        columns = (project.c.quota_used, project.c.quota_reserved, project.c.quota_limit)
+        columns = (project.c.quota_used, project.c.quota_limit)
         sums = (
             select(repo.c.name, func.sum(blob.c.size).label("size"))
             .join(repo_blob, repo_blob.c.repo_id == repo.c.id)
@@ -140,7 +140,7 @@ class StorageQueries:
         async with self.database.reading() as connection:
             row = (await connection.execute(select(*columns).where(project.c.id == owner.resource.id))).one()
             largest = [(each.name, int(each.size)) for each in await connection.execute(sums)]
-        return Usage(row.quota_used, row.quota_reserved, row.quota_limit), largest
+        return Usage(row.quota_used, row.quota_limit), largest
 
     async def operations(self, owner: Scoped[Project], after: str | None, limit: int) -> list[Operation]:
         """Operations in *owner*, newest first, older than the id *after*."""

@@ -24,7 +24,6 @@ def amount(item: Item, key: str) -> object:
 FACTS: Final = (
     Column("project", "project"),
     Column("used", lambda item: amount(item, "used")),
-    Column("uploading", lambda item: amount(item, "reserved")),
     Column("limit", lambda item: amount(item, "limit")),
     Column("nearly used", "nearly_used"),
 )

@@ -53,7 +53,6 @@ class QuotaDetail(BaseModel):
 
     project: str
     used: int
-    reserved: int
     limit: int | None
     nearly_used: bool
     largest: list[LargestItem]
@@ -108,7 +107,6 @@ async def get_quota(asked: Asked, project: str) -> QuotaDetail:
     return QuotaDetail(
         project=project,
         used=usage.used,
-        reserved=usage.reserved,
         limit=usage.limit,
         nearly_used=usage.is_nearly_used,
         largest=[LargestItem(repository=name, bytes=size) for name, size in largest],

@@ -39,7 +39,6 @@ def upgrade() -> None:
         batch.add_column(sa.Column("strict_sizes", sa.Boolean(), server_default=sa.true(), nullable=False))
         batch.add_column(sa.Column("quota_limit", sa.BigInteger(), nullable=True))
         batch.add_column(sa.Column("quota_used", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
-        batch.add_column(sa.Column("quota_reserved", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
         batch.create_check_constraint(op.f("ck_project_visibility"), "visibility IN ('private', 'public')")
     with op.batch_alter_table("repo", recreate=_recreate()) as batch:
         batch.add_column(sa.Column("deleted_at", INSTANT, nullable=True))
@@ -56,7 +55,6 @@ def upgrade() -> None:
         text = sa.String(length=16)
         batch.add_column(sa.Column("algorithm", text, server_default=sa.text("'sha256'"), nullable=False))
         batch.add_column(sa.Column("reserved", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
-        batch.add_column(sa.Column("key", sa.Text(), server_default=sa.text("''"), nullable=False))
     with op.batch_alter_table("advisory", recreate=_recreate()) as batch:
         batch.alter_column("hash", type_=sa.String(length=80), existing_type=sa.String(length=64))
     with op.batch_alter_table("manifest", recreate=_recreate()) as batch:
