@@ -15,7 +15,7 @@ from entrepot.runtime.jobs.engine import engine_for
 from entrepot.runtime.jobs.model import CONCURRENCY, LAYER
 from entrepot.runtime.jobs.runner import Runner
 from entrepot.scanning import tasks as scanning
-from entrepot.scanning.layers.pool import LayerPool, PoolLimits
+from entrepot.scanning.layers.pool import LayerPool
 from entrepot.settings import Settings
 from entrepot.wiring import PREPARED, Foundation, foundation
 
@@ -47,7 +47,7 @@ async def _courier(settings: Settings) -> None:
 async def _main(settings: Settings) -> None:
     stop = await _started(settings)
     base = foundation(settings, PATIENCE)
-    pool = LayerPool(PoolLimits(spares=settings.analysers))
+    pool = LayerPool()
     async with pool:
         runner = _runner(base, pool)
         ingest = Ingest(base.work, base.spool)

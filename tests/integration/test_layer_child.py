@@ -30,22 +30,25 @@ from tests.real.programs import require_program
 MOST_ABOVE_IDLE = 200 << 20
 HONEST = gz(tar(directory("var"), member("var/lib/dpkg/status", dpkg_status(("bash", "5")))))
 
-# A small process in between: ru_maxrss of a child begins with the size of the process that started it.
+# Forks as the analyser does, and stays to be told what the child used.
 LAUNCHER = """
-import os, socket, subprocess, sys
-path, size = sys.argv[1], int(sys.argv[2])
+import os, socket, sys
+import msgspec
+from entrepot.scanning.layers import child
+request = msgspec.msgpack.decode(bytes.fromhex(sys.argv[2]), type=child.Request)
 ours, theirs = socket.socketpair()
-command = [sys.executable, "-I", "-m", "entrepot.scanning.layers.child", str(os.getpid())]
-child = subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE)
+layer = os.open(sys.argv[1], os.O_RDONLY)
+encoder = msgspec.msgpack.Encoder()
+pid, own = os.getpid(), os.fork()
+if own == 0:
+    ours.close()
+    child._serve(pid, request, [layer, theirs.detach()], encoder)
 theirs.close()
-if path:
-    layer = os.open(path, os.O_RDONLY)
-    socket.send_fds(ours, [bytes.fromhex(sys.argv[3])], [layer])
-ours.close()
-with open(sys.argv[4], "wb") as answer:
-    while piece := child.stdout.read(1 << 20):
+assert ours.recv(1) == child.READY
+with open(sys.argv[3], "wb") as answer:
+    while piece := ours.recv(1 << 20):
         answer.write(piece)
-_, status, usage = os.wait4(child.pid, 0)
+_, status, usage = os.wait4(own, 0)
 print(status, usage.ru_maxrss * 1024)
 """
 
@@ -164,7 +167,7 @@ async def test_a_child_that_is_killed_is_followed_by_another_and_then_an_error(s
 
     async def kill_all() -> None:
         while True:
-            for pid in pool.busy - killed:
+            for pid in children_of(pool) - killed:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
@@ -184,20 +187,39 @@ async def test_a_child_that_is_killed_once_costs_nothing_but_time(slow: IO[bytes
     async with LayerPool() as pool:
         reading = asyncio.ensure_future(pool.analyse(slow.fileno(), Digest.of(b""), SLOW_BYTES))
         await until(lambda: pool.busy)
-        os.kill(min(pool.busy), signal.SIGKILL)
+        os.kill(min(children_of(pool)), signal.SIGKILL)
 
         assert codes(await reading) == ["digest_mismatch"]
 
 
-async def test_a_waiting_child_that_died_is_not_used() -> None:
+async def test_where_the_process_that_forks_has_died_another_is_started() -> None:
     async with LayerPool() as pool:
-        spares = [spare.process.pid for spare in pool._spares]
-        for spare in spares:
-            os.kill(spare, signal.SIGKILL)
-        while any(map(is_alive, spares)):  # without a turn of the loop, which would tell the pool
+        forker = pool.forker
+        os.kill(forker, signal.SIGKILL)
+        while is_alive(forker):  # without a turn of the loop, which would tell the pool
             pass
 
         assert (await analysed(pool, HONEST)).complete
+        assert pool.forker not in {0, forker}
+
+
+async def test_its_death_costs_the_layers_being_read_nothing_but_time(slow: IO[bytes]) -> None:
+    async with LayerPool() as pool:
+        reading = asyncio.ensure_future(pool.analyse(slow.fileno(), Digest.of(b""), SLOW_BYTES))
+        await until(lambda: pool.busy)
+        os.kill(pool.forker, signal.SIGKILL)
+
+        assert codes(await reading) == ["digest_mismatch"]
+
+
+async def test_no_child_is_left_when_its_layer_is_read() -> None:
+    async with LayerPool() as pool:
+        for _ in range(20):
+            await analysed(pool, HONEST)
+        children = Path(f"/proc/{pool.forker}/task/{pool.forker}/children")
+
+        await until(lambda: not children.read_text().strip())
+        assert len(list(Path(f"/proc/{pool.forker}/fd").iterdir())) < 8
 
 
 async def test_a_child_has_its_time_and_no_more(slow: IO[bytes]) -> None:
@@ -252,7 +274,8 @@ def test_children_do_not_outlive_the_process_that_started_them(tmp_path: Path) -
                     while not pool.busy:
                         await asyncio.sleep(0.01)
                     await asyncio.sleep(0.1)
-                    print(*pool.busy, *(child.process.pid for child in pool._spares), flush=True)
+                    with open(f"/proc/{{pool.forker}}/task/{{pool.forker}}/children") as file:
+                        print(pool.forker, file.read(), flush=True)
                     await reading
         asyncio.run(main())
     """
@@ -276,11 +299,15 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def peak_bytes(layer: Path | None, answer: Path) -> int:
-    """The resident set a child had at most while it read *layer*; None: it had nothing to do."""
-    size = layer.stat().st_size if layer else 0
-    request = msgspec.msgpack.encode(Request(str(Digest.of(b"")), size, LayerLimits())).hex()
-    command = [sys.executable, "-c", LAUNCHER, str(layer or ""), str(size), request, str(answer)]
+def children_of(pool: LayerPool) -> set[int]:
+    """The process ids of those that read layers, or have just done so."""
+    return set(map(int, Path(f"/proc/{pool.forker}/task/{pool.forker}/children").read_text().split()))
+
+
+def peak_bytes(layer: Path, answer: Path) -> int:
+    """The resident set a child had at most while it read *layer*."""
+    request = msgspec.msgpack.encode(Request(str(Digest.of(b"")), layer.stat().st_size, LayerLimits())).hex()
+    command = [sys.executable, "-c", LAUNCHER, str(layer), request, str(answer)]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     status, peak = map(int, ended.stdout.split())
     assert status == 0, ended.stderr
@@ -366,7 +393,8 @@ def test_no_layer_costs_more_than_200_mb_above_idle(
             writer.write(piece)
         # What can't be packed keeps the ratio below its limit.
         writer.write(member("noise", os.urandom(8 << 20)) + END)
-    idle = peak_bytes(None, tmp_path / "answer")
+    (tmp_path / "empty").touch()
+    idle = peak_bytes(tmp_path / "empty", tmp_path / "answer")
     peak = peak_bytes(layer, tmp_path / "answer")
     facts = msgspec.msgpack.decode((tmp_path / "answer").read_bytes(), type=LayerFacts)
     print(f"{make.__name__}: {(peak - idle) / 1e6:.0f} MB above {idle / 1e6:.0f} MB idle")
@@ -394,9 +422,9 @@ async def test_a_real_status_file_has_the_packages_that_dpkg_query_shows() -> No
 
 
 async def test_a_child_stands_back_behind_the_web_processes() -> None:
-    async with LayerPool(PoolLimits(spares=1)) as pool:
-        child = pool._spares[0].process.pid
+    async with LayerPool() as pool:
+        forker = pool.forker
 
-        assert os.getpriority(os.PRIO_PROCESS, child) > os.getpriority(os.PRIO_PROCESS, 0)
-        assert os.getsid(child) == os.getsid(0)
-        assert os.getpgid(child) == child
+        assert os.getpriority(os.PRIO_PROCESS, forker) > os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.getsid(forker) == os.getsid(0)
+        assert os.getpgid(forker) == forker

@@ -1,14 +1,18 @@
-"""The process that reads one layer: `python -m entrepot.scanning.layers.child PARENT`.
+"""The process that reads layers: `python -m entrepot.scanning.layers.child PARENT`, and a child of its own for each.
 
-It starts before there is anything to do, gives up every right it will not need, and waits on descriptor 0, a Unix
-socket, for one message: a `Request` with the layer's descriptor, which takes the socket's place. It writes one
-msgpack LayerFacts to descriptor 1 and ends. Status 0: the answer is whole. Design: scanning.md, section 3.1.
+It imports once what reading needs, touches no layer itself, and waits on descriptor 0, a Unix socket, for messages: a
+`Request` with the layer's descriptor and a channel. For each it forks: the child takes the two as its descriptors 0
+and 1, gives up every right it will not need, and says over the channel that it is there: one byte, with a descriptor
+of itself (pidfd) by which it can be killed and by nothing else. Then it reads, writes one msgpack LayerFacts to the
+channel, and ends. An answer cut short is no msgpack, so nobody asks for its status. Design: scanning.md, section 3.1.
 """
 
+import gc
 import os
+import signal
 import socket
 import sys
-from typing import Final
+from typing import Final, NoReturn
 
 import msgspec
 
@@ -19,6 +23,7 @@ from entrepot.scanning.layers.sandbox import confine, end_with
 from entrepot.scanning.model import LayerFacts
 
 REQUEST_BYTES: Final = 8 << 10
+READY: Final = b"."
 STDIN: Final = 0
 STDOUT: Final = 1
 
@@ -40,23 +45,51 @@ class _Layer:
 
 
 def main(parent: int) -> int:
-    """Serves one request for the process *parent*; the exit status."""
+    """Serves the process *parent* until it closes its end of the socket; the exit status."""
     end_with(parent)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children leave nothing behind that must be waited for
     encoder, decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(Request)
     encoder.encode(LayerFacts("", "", "", 0, 0, 0, complete=False))  # imports what it needs while it can
-    channel = socket.socket(fileno=STDIN)
-    is_filtered = confine()
-    message, descriptors, _, _ = socket.recv_fds(channel, REQUEST_BYTES, 1)
-    if not message or len(descriptors) != 1:
-        return 0  # no work, and none to come
-    if not is_filtered:
-        sys.stderr.write("entrepot: layers are read without a system call filter on this platform\n")
-    os.dup2(descriptors[0], channel.detach())
-    os.close(descriptors[0])
-    request = decoder.decode(message)
-    facts = analyse_stream(_Layer(), Digest.parse(request.digest), request.size, request.limits)
-    _write(encoder.encode(facts))
-    return 0
+    channel = socket.socket(fileno=os.dup(STDIN))
+    own = os.getpid()
+    gc.collect()
+    gc.freeze()  # a child that collects garbage would copy every page it looks at
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(channel, REQUEST_BYTES, 2)
+        if not message:
+            return 0
+        try:
+            if os.fork() == 0:
+                channel.close()
+                _serve(own, decoder.decode(message), descriptors, encoder)
+        except BlockingIOError:  # no process to be had: the channel closes without a word
+            pass
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _serve(parent: int, request: Request, descriptors: list[int], encoder: msgspec.msgpack.Encoder) -> NoReturn:
+    """Reads one layer, in a process forked from *parent*."""
+    status = 1
+    try:
+        end_with(parent)
+        layer, answers = descriptors
+        os.dup2(layer, STDIN)
+        os.dup2(answers, STDOUT)
+        own = os.pidfd_open(os.getpid())
+        with socket.socket(fileno=answers) as channel:
+            socket.send_fds(channel, [READY], [own])
+        os.close(own)
+        os.close(layer)
+        if not confine():
+            sys.stderr.write("entrepot: layers are read without a system call filter on this platform\n")
+        facts = analyse_stream(_Layer(), Digest.parse(request.digest), request.size, request.limits)
+        _write(encoder.encode(facts))
+        status = 0
+    except BaseException as error:  # noqa: BLE001  # nothing of this may run on in the process that forks
+        sys.stderr.write(f"entrepot: a layer was not read: {type(error).__name__}\n")
+    finally:
+        os._exit(status)
 
 
 def _write(answer: bytes) -> None:

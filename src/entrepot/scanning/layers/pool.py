@@ -1,18 +1,21 @@
-"""Child processes that read layers: one each, started before they are needed, never outliving this process.
+"""Child processes that read layers: one each, forked when it is needed, never outliving this process.
 
-What one call does: takes a waiting child (or starts one), sends it the layer's descriptor, and waits for its answer;
-meanwhile another child starts, so that the next layer does not wait for an interpreter. What happens to a child
-happens to one layer only: it is killed when its time is up, when it says too much, and when the caller leaves.
+One process that has imported everything (`child.py`) stands by; what one call does is send it the layer's descriptor
+with a channel, have it fork, and wait on the channel for the answer. A fork takes a millisecond where the start of an
+interpreter takes seventy. What happens to a child happens to one layer only: it is killed when its time is up, when
+it says too much, and when the caller leaves.
 """
 
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import stat
 import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import BinaryIO, Final, Self
@@ -38,14 +41,13 @@ NICE: Final = 10
 class PoolLimits:
     """Limits of a child from outside. wall, wall_per_100_mb, most_wall: its time, by the layer's size.
 
-    spares: children that wait for work. output_bytes: of an answer.
+    output_bytes: of an answer.
     """
 
     wall: timedelta = timedelta(seconds=60)
     wall_per_100_mb: timedelta = timedelta(seconds=2)
     most_wall: timedelta = timedelta(minutes=10)
     output_bytes: int = 64 * MIB
-    spares: int = 2
 
     def time_for(self, size: int) -> timedelta:
         """How long a layer of *size* bytes may take."""
@@ -58,9 +60,10 @@ def never() -> bool:
 
 
 @dataclass(slots=True)
-class _Child:
+class _Forker:
+    """The process that forks, and our end of the socket to it."""
+
     process: Process
-    output: asyncio.StreamReader
     channel: socket.socket
 
 
@@ -68,26 +71,33 @@ class _Child:
 class LayerPool:
     """Reads layers in children. Use it as a context manager, from one event loop's main thread.
 
-    A child ends with the thread that started it (PR_SET_PDEATHSIG), and it is that thread.
+    The process that forks ends with the thread that started it (PR_SET_PDEATHSIG), which is that thread, and all
+    children end with it.
     """
 
     limits: PoolLimits = field(default_factory=PoolLimits)
     layer_limits: LayerLimits = field(default_factory=LayerLimits)
-    _spares: list[_Child] = field(default_factory=list)
-    _busy: dict[int, _Child] = field(default_factory=dict)
-    _refilling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _forker: _Forker | None = None
+    _busy: set[int] = field(default_factory=set)
+    _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def __aenter__(self) -> Self:
-        await self._refill()
+        await self._ready()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        while self._spares:
-            await self._end(self._spares.pop())
+        if self._forker is not None:
+            await _end(self._forker)
+            self._forker = None
+
+    @property
+    def forker(self) -> int:
+        """The id of the process that forks; 0: none is there."""
+        return self._forker.process.pid if self._forker is not None else 0
 
     @property
     def busy(self) -> frozenset[int]:
-        """The process ids of children that are reading a layer now."""
+        """Descriptors (pidfd) of the children that are reading a layer now."""
         return frozenset(self._busy)
 
     async def analyse(
@@ -106,11 +116,10 @@ class LayerPool:
         request = msgspec.msgpack.encode(Request(str(digest), size, self.layer_limits))
         failure = AnalyserError("the layer was not read", "crash")
         for _ in range(ATTEMPTS):
-            child = await self._take(descriptor, request)
             try:
                 async with asyncio.timeout(self.limits.time_for(size).total_seconds()):
-                    await self._refill()
-                    answer = await self._answer(child, cancelled)
+                    async with self._child(descriptor, request) as output:
+                        answer = await self._answer(output, cancelled)
                 return await _decoded(answer)
             except TimeoutError:
                 failure = AnalyserError("reading the layer took too long", "timeout")
@@ -118,78 +127,115 @@ class LayerPool:
                 failure = error
                 if error.reason == "cancelled":
                     break
-            finally:
-                await self._end(child)
         raise failure
 
-    async def _take(self, descriptor: int, request: bytes) -> _Child:
-        """A child that has the request. One that died while it waited is no failure of this layer."""
-        while True:
-            is_new = not self._spares
-            child = await self._start() if is_new else self._spares.pop(0)
-            self._busy[child.process.pid] = child
-            try:
-                _send(child, descriptor, request)
-            except OSError as error:
-                await self._end(child)
-                if is_new:
-                    raise AnalyserError("the analyser does not start", "crash") from error
-            else:
-                return child
-
-    async def _refill(self) -> None:
-        async with self._refilling:
-            while len(self._spares) < self.limits.spares:
-                self._spares.append(await self._start())
-
-    async def _start(self) -> _Child:
+    @asynccontextmanager
+    async def _child(self, descriptor: int, request: bytes) -> AsyncIterator[asyncio.StreamReader]:
+        """What a child that has *request* answers; afterwards the child is no more, whatever it does."""
         ours, theirs = socket.socketpair()
-        with contextlib.ExitStack() as on_failure, theirs:
-            on_failure.enter_context(ours)
-            # -I and no environment: neither the folder we stand in nor a variable chooses what is imported. A group of
-            # its own: the terminal's interrupt is for this process, which then ends its children. No session of its
-            # own: where the kernel shares cores out by session, each child would get as much as all web processes.
-            command = (sys.executable, "-I", "-m", CHILD, str(os.getpid()))
+        with ours:
+            ours.setblocking(False)
+            with theirs:
+                await self._send(request, descriptor, theirs.fileno())
+            child = await _taken(ours)
+            self._busy.add(child)
             try:
-                process = await asyncio.create_subprocess_exec(
-                    *command, stdin=theirs.fileno(), stdout=PIPE, env={}, process_group=0
-                )
-            except OSError as error:
-                raise AnalyserError("the analyser does not start", "crash") from error
-            with contextlib.suppress(ProcessLookupError):
-                os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
-            if process.stdout is None:
-                raise AnalyserError("the analyser has no output", "crash")
-            on_failure.pop_all()
-            return _Child(process, process.stdout, ours)
+                output, writer = await asyncio.open_unix_connection(sock=ours)
+                try:
+                    yield output
+                finally:
+                    writer.close()
+            finally:
+                self._busy.discard(child)
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(child, signal.SIGKILL)
+                os.close(child)
 
-    async def _answer(self, child: _Child, cancelled: Callable[[], bool]) -> bytearray:
+    async def _send(self, request: bytes, descriptor: int, channel: int) -> None:
+        """Hands *request* over with the file behind *descriptor*, opened anew: read-only, with its own position.
+
+        A process that forks and died while nobody looked is no failure of this layer: another one is started, once.
+        """
+        layer = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            for is_last in (False, True):
+                forker = await self._ready()
+                try:
+                    socket.send_fds(forker.channel, [request], [layer, channel])
+                except OSError as error:
+                    if is_last:
+                        raise AnalyserError("the analyser does not start", "crash") from error
+                    await self._replace(forker)
+                else:
+                    return
+        finally:
+            os.close(layer)
+
+    async def _ready(self) -> _Forker:
+        async with self._starting:
+            if self._forker is None:
+                self._forker = await _start()
+            return self._forker
+
+    async def _replace(self, dead: _Forker) -> None:
+        async with self._starting:
+            if self._forker is dead:
+                self._forker = None
+                await _end(dead)
+
+    async def _answer(self, output: asyncio.StreamReader, cancelled: Callable[[], bool]) -> bytearray:
         answer = bytearray()
-        while piece := await _piece(child.output, cancelled):
+        while piece := await _piece(output, cancelled):
             answer += piece
             if len(answer) > self.limits.output_bytes:
                 raise AnalyserError("the analyser's answer is too long", "output")
-        status = await child.process.wait()
-        if status != 0 or not answer:
-            raise AnalyserError(f"the analyser ended with status {status}", "crash")
+        if not answer:
+            raise AnalyserError("the analyser ended without an answer", "crash")
         return answer
 
-    async def _end(self, child: _Child) -> None:
-        """Ends a child, whatever it does; nothing of it is left."""
-        child.channel.close()
-        self._busy.pop(child.process.pid, None)
+
+async def _start() -> _Forker:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with contextlib.ExitStack() as on_failure, theirs:
+        on_failure.enter_context(ours)
+        # -I and no environment: neither the folder we stand in nor a variable chooses what is imported. A group of
+        # its own: the terminal's interrupt is for this process, which then ends its children. No session of its
+        # own: where the kernel shares cores out by session, it would get as much as all web processes.
+        command = (sys.executable, "-I", "-m", CHILD, str(os.getpid()))
+        try:
+            process = await asyncio.create_subprocess_exec(*command, stdin=theirs.fileno(), env={}, process_group=0)
+        except OSError as error:
+            raise AnalyserError("the analyser does not start", "crash") from error
         with contextlib.suppress(ProcessLookupError):
-            child.process.kill()
-        await child.process.wait()
+            os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
+        on_failure.pop_all()
+        return _Forker(process, ours)
 
 
-def _send(child: _Child, descriptor: int, request: bytes) -> None:
-    """Hands over the request with the file behind *descriptor*, opened anew: read-only, with its own position."""
-    layer = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+async def _end(forker: _Forker) -> None:
+    """Ends the process that forks, and so its children."""
+    forker.channel.close()
+    with contextlib.suppress(ProcessLookupError):
+        forker.process.kill()
+    await forker.process.wait()
+
+
+async def _taken(channel: socket.socket) -> int:
+    """The descriptor of the child that has taken the request. Raises AnalyserError: there is none."""
+    loop, readable = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(channel, readable.set)
     try:
-        socket.send_fds(child.channel, [request], [layer])
+        await readable.wait()
     finally:
-        os.close(layer)
+        loop.remove_reader(channel)
+    try:
+        _, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
+    except OSError:
+        descriptors = []
+    if not descriptors:
+        raise AnalyserError("the analyser does not start", "crash")
+    os.set_inheritable(descriptors[0], False)  # noqa: FBT003
+    return descriptors[0]
 
 
 async def _piece(output: asyncio.StreamReader, cancelled: Callable[[], bool]) -> bytes:

@@ -36,7 +36,6 @@ ALLOWED: Final[dict[str, tuple[int, ...]]] = {
         *(9, 10, 11, 12, 25, 28),  # mmap mprotect munmap brk mremap madvise
         *(13, 14, 15, 131, 219),  # rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack restart_syscall
         *(24, 202, 35, 230),  # sched_yield futex nanosleep clock_nanosleep
-        *(33, 292, 47),  # dup2 dup3 recvmsg: the layer's descriptor comes by the socket, and takes its place
         *(39, 186, 234),  # getpid gettid tgkill
         *(96, 228, 98, 318),  # gettimeofday clock_gettime getrusage getrandom
         *(60, 231),  # exit exit_group
@@ -46,7 +45,6 @@ ALLOWED: Final[dict[str, tuple[int, ...]]] = {
         *(222, 226, 215, 214, 216, 233),
         *(134, 135, 139, 132, 128),
         *(124, 98, 101, 115),
-        *(24, 212),
         *(172, 178, 131),
         *(169, 113, 165, 278),
         *(93, 94),
