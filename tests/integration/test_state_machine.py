@@ -354,6 +354,8 @@ class Machine(RuleBasedStateMachine):
         assert self.ask("HEAD", where, f"blobs/{digest}").status == (200 if digest in held.blobs else 404)
 
     def teardown(self) -> None:
+        for where, location, _ in self.uploads.values():  # an account may leave so many open, and no more
+            self.ask("DELETE", where, location)
         for where, held in self.held.items():
             for digest, body in held.manifests.items():
                 assert self.ask("GET", where, f"manifests/{digest}").body == body

@@ -234,7 +234,7 @@ async def _taken(channel: socket.socket) -> int:
         descriptors = []
     if not descriptors:
         raise AnalyserError("the analyser does not start", "crash")
-    os.set_inheritable(descriptors[0], False)  # noqa: FBT003
+    os.set_inheritable(descriptors[0], False)
     return descriptors[0]
 
 
