@@ -182,6 +182,8 @@ class Machine(RuleBasedStateMachine):
         assert answer.status == (201 if digest in self.held[here].blobs else 202)
         if answer.status == 201:
             self.held[there].blobs.add(digest)
+        else:
+            self.uploads[answer.header("Docker-Upload-UUID")] = (there, answer.header("Location"), b"")
 
     @rule(where=repositories, layers=st.lists(blobs, max_size=4, unique=True), note=st.integers(0, 5), tag=tags)
     def put_an_image(self, where: str, layers: list[str], note: int, tag: str) -> None:
