@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from sqlalchemy import event, insert, select
+from sqlalchemy import event, insert, select, text
 
 from entrepot.catalog.tables import project
 from entrepot.clock import FixedClock
 from entrepot.runtime.database import Database, open_database
 from entrepot.runtime.errors import DatabaseUnavailableError
 from entrepot.runtime.events.model import SYSTEM
-from entrepot.runtime.groups import MOST
+from entrepot.runtime.groups import MOST, Groups
+from entrepot.runtime.inline import InlineConnection
 from entrepot.runtime.unit_of_work import Unit, Work
 from entrepot.schema import SCHEMA
 
@@ -34,8 +35,9 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 async def database(file: Path) -> AsyncIterator[Database]:
     opened = open_database(f"sqlite:///{file}")
-    async with opened.writer.begin() as connection:
-        await connection.run_sync(SCHEMA.create_all)
+    async with opened.writing() as connection:
+        assert isinstance(connection, InlineConnection)
+        SCHEMA.create_all(connection.connection)
     yield opened
     await opened.close()
 
@@ -44,7 +46,8 @@ async def database(file: Path) -> AsyncIterator[Database]:
 def commits(database: Database) -> list[int]:
     """One entry per COMMIT of the writer."""
     seen: list[int] = []
-    event.listen(database.writer.sync_engine, "commit", lambda _connection: seen.append(1))
+    assert isinstance(database.writers, Groups)
+    event.listen(database.writers.engine, "commit", lambda _connection: seen.append(1))
     return seen
 
 
@@ -136,7 +139,7 @@ async def test_no_unit_is_acknowledged_when_the_database_rolled_their_transactio
     async def lose() -> None:
         async with work(SYSTEM) as unit:
             await _insert(unit, "losing")
-            await unit.connection.exec_driver_sql("ROLLBACK")
+            await unit.connection.execute(text("ROLLBACK"))
             raise RefusedError
 
     outcomes = await asyncio.gather(add(work, "before"), lose(), add(work, "after"), return_exceptions=True)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final, cast
 
 import pytest
 import structlog
-from sqlalchemy import select, text, update
+from sqlalchemy import create_engine, select, text, update
 
 from entrepot.clock import SystemClock
 from entrepot.errors import ConflictError, InvalidError, NotFoundError
@@ -145,8 +145,7 @@ def _without_pretty_tracebacks() -> Iterator[None]:
 async def opened(url: str) -> AsyncIterator[Bench]:
     database, clock = open_database(url), HandClock()
     if database.kind is Kind.SQLITE:
-        async with database.writer.begin() as connection:
-            await connection.run_sync(SCHEMA.create_all)
+        SCHEMA.create_all(create_engine(url))
     engine = engine_for(database, clock, LEASE, POLL)
     await engine.start()
     try:

@@ -23,6 +23,7 @@ from entrepot.runtime import database as database_module
 from entrepot.runtime.database import Database, open_database
 from entrepot.runtime.errors import DatabaseUnavailableError
 from entrepot.runtime.events.model import Actor, Event
+from entrepot.runtime.inline import InlineConnection
 from entrepot.runtime.jobs.model import Job
 from entrepot.runtime.tables import job
 from entrepot.runtime.unit_of_work import Listener, Unit, Work
@@ -63,8 +64,9 @@ def work_on(database: Database, *listeners: Listener) -> Work:
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     opened = open_database(f"sqlite:///{tmp_path / 'unit.db'}")
-    async with opened.writer.begin() as connection:
-        await connection.run_sync(SCHEMA.create_all)
+    async with opened.writing() as connection:
+        assert isinstance(connection, InlineConnection)
+        SCHEMA.create_all(connection.connection)
     yield opened
     await opened.close()
 

@@ -1,7 +1,7 @@
 """The contract of uploads and mounts, on both databases, on files and objects: turns, limits, expiry, mounts, heal."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -25,6 +25,7 @@ from entrepot.content.tables import blob_copy, upload, upload_part
 from entrepot.errors import NotFoundError
 from entrepot.ids import ulid
 from entrepot.oci.digest import Digest
+from entrepot.oci.errors import DigestInvalidError
 from entrepot.registry.errors import TooManyUploadsError
 from entrepot.registry.expiry import ExpireUploads
 from entrepot.registry.uploads import Chunk, UploadLimits, Uploads
@@ -58,6 +59,7 @@ class Ahead:
 class Shop:
     """The real parts of a web process, with a clock that can be moved."""
 
+    data: Path
     services: Services
     files: BlobStore
     writer: UploadWriter
@@ -108,6 +110,10 @@ class Shop:
         """Keys of all copies that the store lists."""
         return {copy.key async for copy in self.files.copies()}
 
+    def begun_files(self) -> Iterator[Path]:
+        """Files of uploads that are not ended."""
+        return self.data.glob("*/uploads/*")
+
     async def expire(self) -> int:
         """What the worker does now and then."""
         return await ExpireUploads(self.uploads.work, self.writer, self.files, self.clock, timedelta(hours=24)).once()
@@ -134,7 +140,7 @@ async def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
     clock = Ahead()
     base = wiring.foundation(settings)
     uploads = replace(services.uploads, clock=clock)
-    made = Shop(services, base.files, base.writer, clock, uploads)
+    made = Shop(settings.data, services, base.files, base.writer, clock, uploads)
     for name in ("shop", "other"):
         site = authorize(made.principal(), Permission.PROJECT_CREATE, WholeSite())
         await CreateProject(uploads.work, clock)(site, name)
@@ -220,6 +226,71 @@ async def test_an_upload_that_was_cancelled_meanwhile_is_gone(shop: Shop) -> Non
 
     await shop.expire()
     assert (await shop.count(upload_part), await shop.stored()) == (0, set())
+
+
+# whole bodies, which need no lease on files
+
+
+async def test_of_requests_that_bring_the_whole_blob_one_ends_the_upload(shop: Shop) -> None:
+    id_, digest = await shop.begin(), Digest.of(b"whole")
+    chunk, both = Chunk(start=0, epoch=0, length=5), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        await asyncio.wait_for(both.wait(), 5)
+        yield b"whole"
+
+    finishing = [
+        asyncio.create_task(shop.uploads.finish(shop.principal(), REPOSITORY, id_, digest, chunk, slow()))
+        for _ in range(2)
+    ]
+    await asyncio.sleep(0.1)
+    both.set()
+    outcomes = await asyncio.gather(*finishing, return_exceptions=True)
+
+    assert sorted(str(type(outcome).__name__) for outcome in outcomes)[1] == "int"
+    assert {type(outcome) for outcome in outcomes} <= {int, UploadUnknownError, RangeInvalidError}
+    assert await shop.has(digest)
+    assert (await shop.count(upload), len(await shop.stored())) == (0, 1)
+
+
+async def test_a_whole_body_that_breaks_off_leaves_the_upload_as_it_was(shop: Shop) -> None:
+    id_, digest = await shop.begin(), Digest.of(b"whole")
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"wh"
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        await shop.uploads.finish(shop.principal(), REPOSITORY, id_, digest, Chunk(length=5), broken())
+    assert (await shop.uploads.state(shop.principal(), REPOSITORY, id_)).offset == 0
+
+    await shop.uploads.finish(shop.principal(), REPOSITORY, id_, digest, Chunk(length=5), each([b"whole"]))
+    assert await shop.has(digest)
+    assert list(shop.begun_files()) == []
+
+
+async def test_a_whole_body_with_another_digest_ends_the_upload_and_leaves_nothing(shop: Shop) -> None:
+    id_ = await shop.begin()
+    with pytest.raises(DigestInvalidError):
+        await shop.uploads.finish(
+            shop.principal(), REPOSITORY, id_, Digest.of(b"whole"), Chunk(length=5), each([b"other"])
+        )
+
+    assert (await shop.count(upload), await shop.stored(), list(shop.begun_files())) == (0, set(), [])
+
+
+async def test_a_whole_body_for_an_upload_that_has_bytes_is_refused_or_added(shop: Shop) -> None:
+    id_ = await shop.begin()
+    await shop.add(id_, b"first ")
+    with pytest.raises(RangeInvalidError):
+        await shop.uploads.finish(
+            shop.principal(), REPOSITORY, id_, Digest.of(b"whole"), Chunk(start=0, length=5), each([b"whole"])
+        )
+
+    await shop.uploads.finish(
+        shop.principal(), REPOSITORY, id_, Digest.of(b"first whole"), Chunk(length=5), each([b"whole"])
+    )
+    assert await shop.has(Digest.of(b"first whole"))
 
 
 async def test_the_same_bytes_pushed_at_once_are_one_copy(shop: Shop) -> None:

@@ -23,6 +23,7 @@ from sqlalchemy import event
 from entrepot.access.keys import HMAC_KEY, load_keys
 from entrepot.access.passwords import hasher
 from entrepot.content.errors import UploadUnknownError
+from entrepot.runtime.groups import Groups
 from tests.faults.client import Client, Direct
 from tests.faults.crashes import CrashState, Recording, Versions, crash_states, database_of
 from tests.faults.flows import FLOWS, LARGE, before_all, monolithic
@@ -108,9 +109,10 @@ def record_first_start(folder: Path) -> Recording:
 
 def see_each_commit(site: Site, versions: Versions, recorder: Recorder) -> None:
     """Looks ahead of each commit, so that no two are taken for one."""
-    engine = site.services.put_manifest.work.database.writer.sync_engine
+    writers = site.services.put_manifest.work.database.writers
+    assert isinstance(writers, Groups)
 
-    @event.listens_for(engine, "commit")
+    @event.listens_for(writers.engine, "commit")
     def look(_: Any) -> None:
         with recorder.lock:
             versions.look()

@@ -41,7 +41,7 @@ TAKE: Final = (
     .values(lease=bindparam("holder"), lease_until=bindparam("until"), reserved=bindparam("length"))
 )
 END: Final = delete(upload).where(upload.c.id == bindparam("upload"))
-END_HELD: Final = END.where(upload.c.lease == bindparam("holder"))
+END_HELD: Final = END.where(upload.c.lease == bindparam("holder"), upload.c.epoch == bindparam("seen"))
 
 
 async def open_upload(unit: Unit, id_: str, repo_id: int, account_id: int, algorithm: str, now: datetime) -> None:
@@ -141,11 +141,18 @@ async def free_all(unit: Unit) -> None:
     await unit.execute(update(upload).where(upload.c.lease != "").values(lease="", lease_until=None))
 
 
-async def end_upload(unit: Unit, id_: str, lease: str | None = None) -> bool:
-    """The upload is no more, but its parts' rows; False if it was not, or is no longer held by *lease*."""
-    if lease is None:
-        return bool((await unit.execute(END, {"upload": id_})).rowcount)
-    return bool((await unit.execute(END_HELD, {"upload": id_, "holder": lease})).rowcount)
+async def end_upload(unit: Unit, id_: str) -> bool:
+    """The upload is no more, but its parts' rows; False if it was not."""
+    return bool((await unit.execute(END, {"upload": id_})).rowcount)
+
+
+async def end_held(unit: Unit, held: Upload, lease: str) -> bool:
+    """The upload is no more, but its parts' rows; False if it is no longer as *held* and leased by *lease*.
+
+    lease empty: by nobody.
+    """
+    values = {"upload": held.id, "holder": lease, "seen": held.epoch}
+    return bool((await unit.execute(END_HELD, values)).rowcount)
 
 
 async def stale_uploads(unit: Unit, before: datetime) -> list[str]:

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, union
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from entrepot.access.model import Project, Repository, Site
 from entrepot.access.scoped import Scoped
@@ -29,6 +28,7 @@ from entrepot.catalog.tables import (
 )
 from entrepot.content.tables import blob, blob_copy, upload
 from entrepot.runtime.database import Database
+from entrepot.runtime.ports import Connection
 
 PART = 500
 
@@ -207,11 +207,11 @@ def _sum(column: ColumnElement[int]) -> ColumnElement[int]:
     return func.coalesce(func.sum(column), 0)
 
 
-async def _number(connection: AsyncConnection, question: Select[Any]) -> int:
+async def _number(connection: Connection, question: Select[Any]) -> int:
     return int((await connection.execute(question)).scalar_one())
 
 
-async def _closure(connection: AsyncConnection, repo_id: int, digest: str) -> list[str]:
+async def _closure(connection: Connection, repo_id: int, digest: str) -> list[str]:
     """*digest* and the manifests it lists, at any depth."""
     found, level = {digest}, [digest]
     while level:
@@ -223,7 +223,7 @@ async def _closure(connection: AsyncConnection, repo_id: int, digest: str) -> li
     return sorted(found)
 
 
-async def _freed_with(connection: AsyncConnection, repo_id: int, name: str, closure: Sequence[str]) -> set[str]:
+async def _freed_with(connection: Connection, repo_id: int, name: str, closure: Sequence[str]) -> set[str]:
     """Those manifests of *closure* that nothing but the tag *name* and each other names."""
     tagged = select(tag.c.digest).where(tag.c.repo_id == repo_id, tag.c.digest.in_(closure), tag.c.name != name)
     held = {row.digest for row in await connection.execute(tagged)}
@@ -237,7 +237,7 @@ async def _freed_with(connection: AsyncConnection, repo_id: int, name: str, clos
     return own
 
 
-async def _sizes(connection: AsyncConnection, repo_id: int, closure: Sequence[str]) -> dict[str, tuple[int, bool]]:
+async def _sizes(connection: Connection, repo_id: int, closure: Sequence[str]) -> dict[str, tuple[int, bool]]:
     """Bytes of the manifests of *closure* and of all they need, and whether each is a manifest."""
     needed = select(ref_blob.c.digest).where(ref_blob.c.repo_id == repo_id, ref_blob.c.parent.in_(closure))
     blobs = select(blob.c.digest, blob.c.size).where(blob.c.digest.in_(needed))
@@ -248,12 +248,12 @@ async def _sizes(connection: AsyncConnection, repo_id: int, closure: Sequence[st
     return found | {row.digest: (int(row.size), True) for row in await connection.execute(own)}
 
 
-async def _only_by(connection: AsyncConnection, repo_id: int, digest: str, own: Collection[str]) -> bool:
+async def _only_by(connection: Connection, repo_id: int, digest: str, own: Collection[str]) -> bool:
     needs = select(ref_blob.c.parent).distinct().where(ref_blob.c.repo_id == repo_id, ref_blob.c.digest == digest)
     return all(row.parent in own for row in await connection.execute(needs))
 
 
-async def _is_elsewhere(connection: AsyncConnection, repo_id: int, digest: str) -> bool:
+async def _is_elsewhere(connection: Connection, repo_id: int, digest: str) -> bool:
     link = select(repo_blob.c.repo_id).where(repo_blob.c.digest == digest, repo_blob.c.repo_id != repo_id)
     whole = select(manifest.c.repo_id).where(manifest.c.digest == digest, manifest.c.repo_id != repo_id)
     row = (await connection.execute(select(or_(link.exists(), whole.exists())))).one()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from entrepot.access.model import Project, Repository
+from entrepot.content.model import Upload
 from entrepot.runtime.hot import HotReader, Statement, Value
 
 PUBLIC: Final = "public"
@@ -23,6 +24,7 @@ class RegistryStatements:
     project: Statement
     tags: Statement
     referrers: Statement
+    upload: Statement
     all_repositories: Statement
     some_repositories: Statement
 
@@ -150,6 +152,11 @@ class RegistryReads:
         values = wanted | {"at": after.at, "last": after.digest, "limit": limit}
         rows = await self.hot.all(self.statements.referrers, values)
         return [Referrer(Place(row[0], row[1]), *row[2:]) for row in rows]
+
+    async def untouched(self, repo_id: int, id_: str, account: int) -> Upload | None:
+        """The account's upload *id_*, if it holds nothing yet and nobody writes to it."""
+        row = await self.hot.one(self.statements.upload, {"repo": repo_id, "upload": id_, "account": account})
+        return None if row is None else Upload(id_, repo_id, account, 0, 0, row[0])
 
     async def repositories(self, account: int | None, last: str, limit: int) -> list[str]:
         """Names of repositories behind *last* in the order of their bytes, at most *limit*.

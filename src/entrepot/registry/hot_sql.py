@@ -6,7 +6,7 @@ from sqlalchemy import CompoundSelect, Select, String, and_, bindparam, func, or
 
 from entrepot.access.tables import role_grant
 from entrepot.catalog.tables import manifest, manifest_push, project, repo, repo_blob, tag
-from entrepot.content.tables import blob, blob_copy
+from entrepot.content.tables import blob, blob_copy, upload
 from entrepot.policy.tables import gate, policy_mode
 from entrepot.registry.hot import MAX_REFERRER_BYTES, PUBLIC, RegistryStatements
 from entrepot.runtime.compiled import compiled
@@ -38,6 +38,16 @@ def registry_statements(kind: Kind) -> RegistryStatements:
             kind,
         ),
         referrers=compiled(_referrers(), kind),
+        upload=compiled(
+            select(upload.c.algorithm).where(
+                upload.c.repo_id == bindparam("repo"),
+                upload.c.id == bindparam("upload"),
+                upload.c.account_id == bindparam("account"),
+                upload.c.epoch == 0,
+                upload.c.lease == "",
+            ),
+            kind,
+        ),
         all_repositories=compiled(_repositories(), kind),
         some_repositories=compiled(_repositories().where(_may_see()), kind),
     )

@@ -2,7 +2,8 @@
 
 One writer at a time has an upload's lease; another gets 416 with the true range. The epoch in each Location moves on
 with the offset, so that a request repeated after a lost answer changes nothing. All of it stands in the database:
-any process may take the next request.
+any process may take the next request. A request that brings a whole blob of some size needs no lease: what it writes is
+its own until it ends the upload, which one request alone can do.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -35,6 +36,9 @@ RENEW: Final = timedelta(seconds=10)
 UNKNOWN: Final = "no such upload; it has ended or is too old: begin again"
 IDLE: Final = timedelta(minutes=10)
 """After so long an upload makes room for a new one: broken lines must not lock a team out."""
+AT_ONCE_BYTES: Final = 16 << 20
+"""A body up to this length may come without a lease: the upload is not idle for long meanwhile."""
+
 MOST_SOURCES: Final = 20
 """Repositories that are tried where a mount names none."""
 
@@ -120,10 +124,11 @@ class Uploads:
         Raises as `add`, and DigestInvalidError: then the upload is gone.
         """
         repository = await self.pull.repository(principal, Permission.REPO_PUSH, name)
-        held = await self._take(repository, id_, chunk)
+        held = None if body is None else await self._whole(repository, id_, chunk)
+        held = held or await self._take(repository, id_, chunk)
         try:
             last = None if body is None else self._body(principal, held, chunk, body)
-            stored = await self.writer.finish(held.upload, held.place, last, digest)
+            stored = await self.writer.finish(held.file, held.place, last, digest)
             damaged = await self._damaged(digest)
         except BaseException as error:
             await self._give_back(principal, held, error)
@@ -133,7 +138,10 @@ class Uploads:
                 principal.actor, lambda unit: self._commit(unit, repository, held, stored, damaged)
             )
         except UploadUnknownError:
-            await self._drop_place(principal, held)  # the lease was lost: whoever has the upload has its parts
+            # The upload ended, or the lease was lost: whoever has it has its parts.
+            if held.is_own:
+                await self.writer.drop(stored)
+            await self._drop_place(principal, held)
             raise
         except QuotaExceededError as error:
             await self.writer.drop(stored)
@@ -213,7 +221,7 @@ class Uploads:
         """The rows of a finished upload; False if another good copy makes *stored* needless."""
         now, digest = self.clock.now(), stored.digest
         inside = await repositories.ensure(unit, repository, now)
-        if inside.resource.id != held.upload.repo_id or not await sessions.end_upload(unit, held.upload.id, held.lease):
+        if inside.resource.id != held.upload.repo_id or not await sessions.end_held(unit, held.upload, held.lease):
             raise UploadUnknownError(UNKNOWN)
         await unit.serialize("blob", str(digest))
         if damaged is not None:
@@ -268,7 +276,16 @@ class Uploads:
             if place:
                 upload = await sessions.with_parts(unit, upload)
                 await sessions.begin_part(unit, id_, place)
-        return _Held(lease, place, upload)
+        return _Held(lease, place, upload, upload)
+
+    async def _whole(self, repository: Scoped[Repository], id_: str, chunk: Chunk) -> "_Held | None":
+        """An upload that this request alone begins and ends, in a file of its own; None: it has to take its turn."""
+        known_end = chunk.length is not None and chunk.length <= AT_ONCE_BYTES
+        if not known_end or chunk.start or chunk.epoch or self.writer.place():
+            return None
+        account = repository.principal.actor.account_id or 0
+        upload = await self.pull.reads.untouched(repository.resource.id, id_, account)
+        return None if upload is None else _Held("", "", upload, replace(upload, id=ulid()))
 
     def _body(self, principal: Principal, held: "_Held", chunk: Chunk, pieces: AsyncIterator[bytes]) -> Body:
         if chunk.is_exact and chunk.length is not None:
@@ -280,11 +297,13 @@ class Uploads:
         is_over = isinstance(error, DigestInvalidError | QuotaExceededError | UploadUnknownError)
         async with self.work(principal.actor) as unit:
             if is_over:
-                is_over = await sessions.end_upload(unit, held.upload.id, held.lease)
-            else:
+                is_over = await sessions.end_held(unit, held.upload, held.lease)
+            elif held.lease:
                 await sessions.free_upload(unit, held.upload.id, held.lease)
         with suppress(StorageUnavailableError):  # then the rows of the parts stay, and the expiry of uploads finds them
             await self._drop_place(principal, held)
+            if held.is_own:
+                await self.writer.discard(held.file.id, ())
             if is_over:
                 await discard(self.work, self.writer, principal, held.upload.id)
 
@@ -302,7 +321,7 @@ class Uploads:
         """
         renewed = self.clock.now()
         async for piece in body:
-            if self.clock.now() - renewed > RENEW:
+            if held.lease and self.clock.now() - renewed > RENEW:
                 renewed = self.clock.now()
                 async with self.work(principal.actor) as unit:
                     if not await sessions.renew_upload(unit, held.upload.id, held.lease, renewed):
@@ -314,11 +333,20 @@ class Uploads:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """An *upload* that one request has, by its *lease*; *place*: where its bytes go."""
+    """An *upload* that one request has, by its *lease*, or hopes to be alone with (lease empty).
+
+    place: where its bytes go; file: the upload, or another of the same kind, if the bytes are this request's alone.
+    """
 
     lease: str
     place: str
     upload: Upload
+    file: Upload
+
+    @property
+    def is_own(self) -> bool:
+        """Whether nobody else knows of the bytes."""
+        return self.file is not self.upload
 
 
 async def discard(work: Work, writer: UploadWriter, principal: Principal, id_: str) -> None:

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -20,7 +20,8 @@ from entrepot.errors import InvalidError
 from entrepot.runtime.database_url import Kind, database_path, kind_of
 from entrepot.runtime.errors import DatabaseUnavailableError
 from entrepot.runtime.groups import Groups
-from entrepot.runtime.inline import BEGIN, open_inline
+from entrepot.runtime.inline import inline_engine
+from entrepot.runtime.ports import Connection, Writers
 
 BUSY_TIMEOUT_MS: Final = 10_000
 READERS: Final = 4
@@ -41,19 +42,6 @@ SILENT: Final = (OperationalError, InterfaceError, PoolTimeoutError)
 """What the toolkit raises when the database does not answer, or gave up on a lock."""
 
 
-class Transaction(Protocol):
-    """A write transaction under way."""
-
-    @property
-    def connection(self) -> AsyncConnection:
-        """For its statements."""
-        ...
-
-    async def commit(self) -> None:
-        """What was written is on the disk when this returns. Raises OperationalError: then nothing of it is."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Alone:
     """A transaction on a connection of its own. Implements Transaction."""
@@ -66,35 +54,41 @@ class Alone:
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
-    """Two pools on one database.
+class Pool:
+    """Write transactions beside each other, each on a connection of *engine*. Implements Writers."""
 
-    writer: on SQLite one connection, so writers of this process queue here and not in SQLite; its transactions begin
+    engine: AsyncEngine
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Alone]:
+        """See Writers."""
+        async with self.engine.connect() as connection:
+            await connection.begin()
+            yield Alone(connection)
+
+    async def close(self) -> None:
+        """See Writers."""
+        await self.engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Writers and readers of one database.
+
+    writers: on SQLite one connection, so writers of this process queue here and not in SQLite; its transactions begin
     IMMEDIATE, so one that began can commit. reader: for questions that may take long; never for pulls (hot.py).
     """
 
     kind: Kind
     url: str
-    writer: AsyncEngine
+    writers: Writers
     reader: AsyncEngine
-    groups: Groups | None = None
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
-        """A write transaction, taken back unless it ends with its `commit`. Raises what SILENT names."""
-        if self.groups is not None:
-            async with self.groups.turn() as turn:
-                yield turn
-        else:
-            async with self.writer.connect() as connection:
-                await connection.begin()
-                yield Alone(connection)
-
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
+    async def writing(self) -> AsyncIterator[Connection]:
         """A connection in a write transaction: committed at the end, rolled back on any error."""
         try:
-            async with self.transaction() as transaction:
+            async with self.writers.transaction() as transaction:
                 yield transaction.connection
                 await transaction.commit()
         except SILENT as error:
@@ -113,7 +107,7 @@ class Database:
 
     async def close(self) -> None:
         """Every connection is closed."""
-        await self.writer.dispose()
+        await self.writers.close()
         await self.reader.dispose()
 
 
@@ -125,25 +119,30 @@ def open_database(url: str, pool: int = 10, patience: timedelta = PATIENCE) -> D
     kind = kind_of(url)
     if kind is Kind.SQLITE:
         path = database_path(url)
-        address, one = f"sqlite+aiosqlite:///{path}", {"pool_size": 1, "max_overflow": 0, "pool_timeout": 30}
-        writer = create_async_engine(address, async_creator=lambda *_, **_options: open_inline(path), **one)
-        reader = create_async_engine(address, pool_size=READERS, max_overflow=0, pool_timeout=30)
-        _prepare(writer, BEGIN)
-        _prepare(reader, "BEGIN", f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        return Database(kind, url, writer, reader, Groups(writer))
+        writer = inline_engine(path)
+        reader = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=READERS, max_overflow=0, pool_timeout=30)
+        _prepare(writer, "PRAGMA busy_timeout = 0")  # whoever would wait must not do so on the event loop
+        _prepare(reader.sync_engine, f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
+        @event.listens_for(reader.sync_engine, "begin")
+        def on_begin(connection: Any) -> None:
+            # Our own instead of the driver's, which comes late.
+            connection.exec_driver_sql("BEGIN")
+
+        return Database(kind, url, Groups(writer), reader)
     target = make_url(url).set(drivername="postgresql+psycopg")
     limits = f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={patience // timedelta(milliseconds=1)}"
     options = {"options": limits, "prepare_threshold": 2}
     shared: dict[str, Any] = {"max_overflow": 0, "pool_timeout": 10, "pool_pre_ping": True, "connect_args": options}
-    writer = create_async_engine(target, pool_size=pool, **shared)
+    writers = Pool(create_async_engine(target, pool_size=pool, **shared))
     reader = create_async_engine(target, pool_size=READERS, isolation_level="REPEATABLE READ", **shared)
-    return Database(kind, url, writer, reader)
+    return Database(kind, url, writers, reader)
 
 
-def _prepare(engine: AsyncEngine, begin: str, *more: str) -> None:
-    """Our own BEGIN instead of the driver's, which comes late and is never IMMEDIATE; pragmas on each connection."""
+def _prepare(engine: Engine, *more: str) -> None:
+    """Pragmas on each connection, and no BEGIN by the driver."""
 
-    @event.listens_for(engine.sync_engine, "connect")
+    @event.listens_for(engine, "connect")
     def on_connect(connection: Any, record: object) -> None:
         del record
         connection.isolation_level = None
@@ -151,7 +150,3 @@ def _prepare(engine: AsyncEngine, begin: str, *more: str) -> None:
         for pragma in (*PRAGMAS, *more):
             cursor.execute(pragma)
         cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def on_begin(connection: Any) -> None:
-        connection.exec_driver_sql(begin)

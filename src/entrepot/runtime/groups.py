@@ -9,13 +9,14 @@ Broken, `tests/contract/test_unit_of_work.py` fails.
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from sqlite3 import Error
-from typing import Final, cast
+from typing import Final
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from entrepot.runtime.inline import InlineConnection
 
@@ -30,8 +31,7 @@ LOST: Final = "the transaction was rolled back by the database"
 class Group:
     """An open transaction which so many *units* have joined. done: its COMMIT; committer: the task that sees to it."""
 
-    connection: AsyncConnection
-    driver: InlineConnection
+    connection: InlineConnection
     done: asyncio.Future[None]
     units: int = 0
     committer: asyncio.Task[None] | None = None
@@ -39,14 +39,14 @@ class Group:
 
 @dataclass(slots=True)
 class Turn:
-    """One unit's part of a transaction: see `runtime/database.py:Transaction`."""
+    """One unit's part of a transaction. Implements ports.Transaction."""
 
     groups: "Groups"
     group: Group
     is_over: bool = False
 
     @property
-    def connection(self) -> AsyncConnection:
+    def connection(self) -> InlineConnection:
         """For the unit's statements."""
         return self.group.connection
 
@@ -58,14 +58,15 @@ class Turn:
 
 @dataclass(slots=True)
 class Groups:
-    """Gives units their turns. *engine* has one connection, an InlineConnection."""
+    """Gives units their turns. Implements ports.Writers. *engine*: see `inline_engine`."""
 
-    engine: AsyncEngine
+    engine: Engine
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "database"))
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _open: Group | None = None
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[Turn]:
+    async def transaction(self) -> AsyncIterator[Turn]:
         """A turn; what it wrote is taken back unless it ends with its `commit`. Raises OperationalError."""
         try:
             async with asyncio.timeout(TURN_SECONDS):
@@ -82,9 +83,14 @@ class Groups:
         finally:
             if not turn.is_over:
                 try:
-                    await self._take_back(turn.group)
+                    self._take_back(turn.group)
                 finally:
                     self._turn.release()
+
+    async def close(self) -> None:
+        """See Writers."""
+        self.engine.dispose()
+        self._thread.shutdown(wait=False)
 
     async def leave(self, group: Group) -> None:
         """Ends the turn of a unit that is complete; returns after the COMMIT."""
@@ -99,7 +105,7 @@ class Groups:
 
     async def _join(self) -> Group:
         group = self._open
-        if group is not None and (group.units >= MOST or not group.driver.is_in_transaction):
+        if group is not None and (group.units >= MOST or not group.connection.is_in_transaction):
             await self._commit(group)
             group = None
         if group is None:
@@ -110,27 +116,26 @@ class Groups:
         return group
 
     async def _begin(self) -> Group:
-        connection = await self.engine.connect()
+        connection = InlineConnection(self.engine.connect(), self._thread)
         try:
             await connection.begin()
-            driver = cast("InlineConnection", (await connection.get_raw_connection()).driver_connection)
-            return Group(connection, driver, asyncio.get_running_loop().create_future())
         except BaseException:
-            await connection.close()
+            connection.close()
             raise
+        return Group(connection, asyncio.get_running_loop().create_future())
 
-    async def _take_back(self, group: Group) -> None:
+    def _take_back(self, group: Group) -> None:
         """The changes of the unit whose turn it is are gone; those of the others stay, if the database allows."""
         if group.units == 1:
             self._open = None
-            await group.connection.close()
+            group.connection.close()
             return
         try:
-            group.driver.now("ROLLBACK TO unit")
-            group.driver.now("RELEASE unit")
+            group.connection.now("ROLLBACK TO unit")
+            group.connection.now("RELEASE unit")
         except Error:
             with suppress(Error):
-                group.driver.now("ROLLBACK")
+                group.connection.now("ROLLBACK")
 
     async def _commit_in_turn(self, group: Group) -> None:
         """Turns are given in the order of asking: whoever waits for one now comes before the COMMIT."""
@@ -144,11 +149,11 @@ class Groups:
         try:
             try:
                 # Outside a transaction COMMIT is no error, and nothing would be on the disk.
-                if not group.driver.is_in_transaction:
+                if not group.connection.is_in_transaction:
                     raise OperationalError("COMMIT", None, Error(LOST))
                 await group.connection.commit()
             finally:
-                await group.connection.close()
+                group.connection.close()
         except Exception as error:  # noqa: BLE001  each unit of the group raises it
             group.done.set_exception(error)
         except BaseException:
@@ -160,6 +165,6 @@ class Groups:
 
 def _about_transaction(group: Group, statement: str) -> None:
     try:
-        group.driver.now(statement)
+        group.connection.now(statement)
     except Error as error:
         raise OperationalError(statement, None, error) from error

@@ -1,13 +1,13 @@
 """Steps that must come to their end although the caller is cancelled, however often that happens."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
 T = TypeVar("T")
 
 
-async def uninterrupted(step: Coroutine[Any, Any, T]) -> T:
+async def uninterrupted(step: Awaitable[T]) -> T:
     """What *step* gives. A cancellation meanwhile takes effect when it has ended, and comes before its own error.
 
     `asyncio.shield` alone is not enough: whoever then waits for the shielded task is cut off by a second cancel, and

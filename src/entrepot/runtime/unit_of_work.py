@@ -16,16 +16,16 @@ from typing import Any, Final, Protocol, TypeVar
 from sqlalchemy import Executable, Row, func, select
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import DataError, DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from entrepot.clock import Clock
 from entrepot.errors import InvalidError
-from entrepot.runtime.database import NO_VALUE, SILENT, Database, Transaction
+from entrepot.runtime.database import NO_VALUE, SILENT, Database
 from entrepot.runtime.database_url import Kind
 from entrepot.runtime.errors import DatabaseUnavailableError
 from entrepot.runtime.events.model import Actor, Event
 from entrepot.runtime.jobs.model import Job
 from entrepot.runtime.jobs.queue import announce, enqueue
+from entrepot.runtime.ports import Connection, Transaction
 from entrepot.runtime.uninterrupted import uninterrupted
 
 T = TypeVar("T")
@@ -41,15 +41,14 @@ Reaction = tuple[type[Event], Callable[[Any], Iterable[Job]]]
 class Unit:
     """An open transaction: SQL goes through it, events and jobs are gathered in it."""
 
-    connection: AsyncConnection
+    connection: Connection
     by: Actor
     events: list[Event] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
 
     async def execute(self, statement: Executable, values: Any = None) -> CursorResult[Any]:
         """Runs *statement*, once or for each of a list of *values*."""
-        result: CursorResult[Any] = await self.connection.execute(statement, values)
-        return result
+        return await self.connection.execute(statement, values)
 
     async def fetch_one(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Row[Any] | None:
         """The one row *statement* gives, or None."""
@@ -99,7 +98,7 @@ class Work:
     async def __call__(self, by: Actor) -> AsyncIterator[Unit]:
         """A unit done on behalf of *by*. Raises DatabaseUnavailableError, InvalidError (a value that can't be kept)."""
         try:
-            async with self.database.transaction() as transaction:
+            async with self.database.writers.transaction() as transaction:
                 unit = Unit(transaction.connection, by)
                 yield unit
                 # From here on a client that leaves no longer cancels: the outcome must be one or the other.
@@ -137,7 +136,7 @@ class Work:
         # Last: equal jobs of others are locked from here on.
         await enqueue(unit.connection, unit.jobs, self.clock.now())
         await transaction.commit()
-        await announce(unit.connection, unit.jobs)
+        await announce(transaction, unit.jobs)
 
 
 def _was_rolled_back(cause: BaseException | None) -> bool:

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import delete, func, insert, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from entrepot.catalog.tables import manifest, ref_blob
+from entrepot.runtime.ports import Connection
 from entrepot.runtime.unit_of_work import Unit
 from entrepot.runtime.upsert import insert_or
 from entrepot.scanning.codec import advisory_of, document
@@ -131,7 +131,7 @@ async def put_scan(unit: Unit, digest: str, scan: Scan, analyser_set: str, now: 
     await unit.execute(statement.on_conflict_do_update(index_elements=[image_scan.c.digest], set_=values))
 
 
-async def feed_stamp(connection: AsyncConnection) -> tuple[int, Any]:
+async def feed_stamp(connection: Connection) -> tuple[int, Any]:
     """Equal as long as no feed was applied."""
     question = select(func.count(), func.max(feed.c.imported_at))
     row = (await connection.execute(question)).one()
@@ -150,7 +150,7 @@ class Coverage:
         return self.names is None or name in self.names
 
 
-async def coverage(connection: AsyncConnection, namespaces: Iterable[str]) -> dict[str, Coverage]:
+async def coverage(connection: Connection, namespaces: Iterable[str]) -> dict[str, Coverage]:
     """What feeds cover of *namespaces*; one that no feed speaks of is absent.
 
     Alpine keeps its fixes by repository, and a package does not say which one it is from: so a branch is covered
@@ -172,7 +172,7 @@ async def coverage(connection: AsyncConnection, namespaces: Iterable[str]) -> di
     return found
 
 
-async def known_versions(connection: AsyncConnection, wanted: Sequence[Version]) -> dict[Version, int]:
+async def known_versions(connection: Connection, wanted: Sequence[Version]) -> dict[Version, int]:
     """Row ids of those of *wanted* (namespace, name, version) that are known, and so were matched."""
     found: dict[Version, int] = {}
     for start in range(0, len(wanted), CHUNK):
@@ -204,7 +204,7 @@ async def add_set(unit: Unit, hash_: str, pv_ids: Sequence[int]) -> int:
     return int(made.id)
 
 
-async def advisories(connection: AsyncConnection, names: Sequence[Name]) -> dict[Name, list[Advisory]]:
+async def advisories(connection: Connection, names: Sequence[Name]) -> dict[Name, list[Advisory]]:
     """Every advisory about *names* (namespace, package), of all feeds."""
     found: dict[Name, list[Advisory]] = {}
     for start in range(0, len(names), CHUNK):

@@ -17,7 +17,6 @@ from procrastinate.jobs import Notification
 from procrastinate.manager import JobManager
 from sqlalchemy import TextClause, text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from entrepot.runtime.database import Database
 from entrepot.runtime.database_url import libpq_url
@@ -32,6 +31,7 @@ from entrepot.runtime.jobs.model import (
     back_off,
 )
 from entrepot.runtime.jobs.queue_postgres import id_of
+from entrepot.runtime.ports import Connection
 
 AGAIN_SECONDS: Final = 1.0
 POOL: Final = 2
@@ -166,25 +166,27 @@ class ProcrastinateEngine:
             await self._connector.close_async()
 
     @asynccontextmanager
-    async def _mine(self, id_: str) -> AsyncIterator[AsyncConnection | None]:
+    async def _mine(self, id_: str) -> AsyncIterator[Connection | None]:
         """A transaction that holds the row of the running job *id_*; None if it is another worker's by now."""
         async with self._database.writing() as connection:
             row = (await connection.execute(MINE, {"id": int(id_), "me": self._me})).one_or_none()
             yield None if row is None else connection
 
 
-async def _note(connection: AsyncConnection, id_: int, error: str) -> None:
+async def _note(connection: Connection, id_: int, error: str) -> None:
     """Keeps the *error* of the job *id_*; JSON in PostgreSQL knows no NUL."""
     await connection.execute(NOTE, {"id": id_, "error": error.replace("\0", "")[:MAX_ERROR]})
 
 
-async def _safely(connection: AsyncConnection, statement: TextClause, values: Mapping[str, Any]) -> bool:
+async def _safely(connection: Connection, statement: TextClause, values: Mapping[str, Any]) -> bool:
     """Makes a job wait by *statement*, but not beside an equal one; whether it does."""
+    await connection.execute(text("SAVEPOINT safely"))
     try:
-        async with connection.begin_nested():
-            await connection.execute(statement, values)
+        await connection.execute(statement, values)
     except IntegrityError:
+        await connection.execute(text("ROLLBACK TO SAVEPOINT safely"))
         return False
+    await connection.execute(text("RELEASE SAVEPOINT safely"))
     return True
 
 

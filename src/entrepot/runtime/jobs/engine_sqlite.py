@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, ColumnElement, bindparam, delete, exists, select, true, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from entrepot.clock import Clock
 from entrepot.runtime.database import Database
@@ -22,6 +21,7 @@ from entrepot.runtime.jobs.model import (
     Taken,
     back_off,
 )
+from entrepot.runtime.ports import Connection
 from entrepot.runtime.tables import job
 
 WAITING: Final = Statement("SELECT 1 FROM job WHERE state = 'waiting' AND queue = ? LIMIT 1", ("queue",))
@@ -137,7 +137,7 @@ class SqliteEngine:
         await self.hot.close()
 
 
-async def _wait_again(connection: AsyncConnection, which: ColumnElement[bool], now: datetime, *, counted: bool) -> int:
+async def _wait_again(connection: Connection, which: ColumnElement[bool], now: datetime, *, counted: bool) -> int:
     """Running jobs that match wait again; one that has an equal waiting already is done with.
 
     counted: whether this attempt counts, because it may be the job that ended its worker; the fifth is its last.

@@ -14,11 +14,11 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Row, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from entrepot.runtime.database import Database
 from entrepot.runtime.errors import JobUnknownError
 from entrepot.runtime.jobs.model import GONE, MAX_PAGE, Job, JobRow
+from entrepot.runtime.ports import Connection, Transaction
 
 MAX_LOCK: Final = 255  # an index takes no entry over 2.7 KB
 MAX_ID: Final = 2**63 - 1
@@ -69,7 +69,7 @@ COUNTS: Final = text("""
 """)
 
 
-async def enqueue(connection: AsyncConnection, jobs: Iterable[Job]) -> None:
+async def enqueue(connection: Connection, jobs: Iterable[Job]) -> None:
     """Puts *jobs* into the queue, in the transaction of *connection*; one that equals a waiting one is that one."""
     rows = {
         lock_of(work): {
@@ -86,11 +86,11 @@ async def enqueue(connection: AsyncConnection, jobs: Iterable[Job]) -> None:
         await connection.execute(ENQUEUE, [rows[lock] for lock in sorted(rows)])
 
 
-async def announce(connection: AsyncConnection) -> None:
-    """Wakes the workers, by a transaction of its own on *connection*; if that fails, they look anyway."""
+async def announce(ended: Transaction) -> None:
+    """Wakes the workers, by another transaction where *ended* was; if that fails, they look anyway."""
     with suppress(DBAPIError):
-        await connection.execute(ANNOUNCE)
-        await connection.commit()
+        await ended.connection.execute(ANNOUNCE)
+        await ended.commit()
 
 
 def lock_of(work: Job) -> str:

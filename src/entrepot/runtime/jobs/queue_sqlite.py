@@ -6,19 +6,19 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from entrepot.ids import ulid
 from entrepot.runtime.database import Database
 from entrepot.runtime.errors import JobUnknownError
 from entrepot.runtime.jobs.model import GONE, MAX_PAGE, Job, JobRow
+from entrepot.runtime.ports import Connection
 from entrepot.runtime.tables import job
 from entrepot.runtime.upsert import insert_or
 
 ENQUEUE: Final = insert_or(job).on_conflict_do_nothing()
 
 
-async def enqueue(connection: AsyncConnection, jobs: Iterable[Job], now: datetime) -> None:
+async def enqueue(connection: Connection, jobs: Iterable[Job], now: datetime) -> None:
     """Puts *jobs* into the queue, in the transaction of *connection*; one that equals a waiting one is that one."""
     rows = [
         {
