@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, func, insert, select, tuple_, update
+from sqlalchemy import bindparam, delete, func, insert, select, tuple_, update
 
 from entrepot.catalog.tables import manifest, ref_blob
 from entrepot.runtime.ports import Connection
@@ -36,14 +36,25 @@ FEEDS: Final = ("scanning", "feeds")
 Name = tuple[str, str]
 Version = tuple[str, str, str]
 
+# Statements of each layer stand built: building one and finding its compiled text again takes longer than running it.
+FACTS_KEY: Final = select(layer_facts.c.object_key).where(
+    layer_facts.c.digest == bindparam("wanted"), layer_facts.c.analyser_set == bindparam("by")
+)
+ADD_FACTS: Final = insert_or(layer_facts).on_conflict_do_nothing()
+IS_LAYER: Final = (
+    select(ref_blob.c.parent).where(ref_blob.c.digest == bindparam("wanted"), ref_blob.c.kind == "layer").limit(1)
+)
+WAITING_FOR: Final = (
+    select(ref_blob.c.parent)
+    .distinct()
+    .join(image_scan, image_scan.c.digest == ref_blob.c.parent)
+    .where(ref_blob.c.digest == bindparam("wanted"), image_scan.c.status.in_(["queued", "analysing"]))
+)
+
 
 async def facts_key(unit: Unit, digest: str, analyser_set: str) -> str | None:
     """Where the facts of the layer lie; None if there are none by this set of analysers."""
-    row = await unit.fetch_one(
-        select(layer_facts.c.object_key).where(
-            layer_facts.c.digest == digest, layer_facts.c.analyser_set == analyser_set
-        )
-    )
+    row = await unit.fetch_one(FACTS_KEY, {"wanted": digest, "by": analyser_set})
     return None if row is None else str(row.object_key)
 
 
@@ -51,24 +62,17 @@ async def add_facts(unit: Unit, facts: LayerFacts, analyser_set: str, key: str, 
     """Records where the facts of a layer lie; the first to come stay."""
     values = {"digest": facts.digest, "analyser_set": analyser_set, "object_key": key, "at": now}
     values["state"] = "complete" if facts.complete else "partial"
-    await unit.execute(insert_or(layer_facts).values(values).on_conflict_do_nothing())
+    await unit.execute(ADD_FACTS, values)
 
 
 async def is_layer(unit: Unit, digest: str) -> bool:
     """Whether a manifest calls the blob a layer."""
-    question = select(ref_blob.c.parent).where(ref_blob.c.digest == digest, ref_blob.c.kind == "layer").limit(1)
-    return await unit.fetch_one(question) is not None
+    return await unit.fetch_one(IS_LAYER, {"wanted": digest}) is not None
 
 
 async def images_waiting_for(unit: Unit, layer: str) -> list[str]:
     """Digests of images with this layer whose analysis is not done."""
-    question = (
-        select(ref_blob.c.parent)
-        .distinct()
-        .join(image_scan, image_scan.c.digest == ref_blob.c.parent)
-        .where(ref_blob.c.digest == layer, image_scan.c.status.in_(["queued", "analysing"]))
-    )
-    return [row.parent for row in await unit.fetch_all(question)]
+    return [row.parent for row in await unit.fetch_all(WAITING_FOR, {"wanted": layer})]
 
 
 async def manifest_bytes(unit: Unit, digest: str) -> bytes | None:

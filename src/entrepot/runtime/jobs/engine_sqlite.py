@@ -25,6 +25,23 @@ from entrepot.runtime.ports import Connection
 from entrepot.runtime.tables import job
 
 WAITING: Final = Statement("SELECT 1 FROM job WHERE state = 'waiting' AND queue = ? LIMIT 1", ("queue",))
+OTHER: Final = job.alias()
+RUNS: Final = exists().where(OTHER.c.state == "running", OTHER.c.name == job.c.name, OTHER.c.dedup == job.c.dedup)
+READY: Final = (
+    select(job.c.id)
+    .where(job.c.state == "waiting", job.c.queue == bindparam("wanted"), job.c.run_at <= bindparam("now"), ~RUNS)
+    .order_by(job.c.priority, job.c.id)
+    .limit(1)
+)
+CHOSEN: Final = update(job).where(job.c.id == bindparam("chosen"))
+TAKE: Final = CHOSEN.values(
+    state="running",
+    attempts=job.c.attempts + 1,
+    started_at=bindparam("now"),
+    finished_at=None,
+    lease_until=bindparam("until"),
+).returning(job.c.id, job.c.name, job.c.args, job.c.attempts)
+DONE: Final = CHOSEN.values(state="done", finished_at=bindparam("now"), error="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,43 +68,17 @@ class SqliteEngine:
         if await self.hot.one(WAITING, {"queue": queue}) is None:
             return None
         now = self.clock.now()
-        other = job.alias()
-        ready = (
-            select(job.c.id)
-            .where(
-                job.c.state == "waiting",
-                job.c.queue == queue,
-                job.c.run_at <= now,
-                ~exists().where(other.c.state == "running", other.c.name == job.c.name, other.c.dedup == job.c.dedup),
-            )
-            .order_by(job.c.priority, job.c.id)
-            .limit(1)
-        )
         async with self.database.writing() as connection:
-            chosen = (await connection.execute(ready)).scalar_one_or_none()
+            chosen = (await connection.execute(READY, {"wanted": queue, "now": now})).scalar_one_or_none()
             if chosen is None:
                 return None
-            row = (
-                await connection.execute(
-                    update(job)
-                    .where(job.c.id == chosen)
-                    .values(
-                        state="running",
-                        attempts=job.c.attempts + 1,
-                        started_at=now,
-                        finished_at=None,
-                        lease_until=now + self.lease,
-                    )
-                    .returning(job.c.id, job.c.name, job.c.args, job.c.attempts)
-                )
-            ).one()
-            return Taken(*row)
+            values = {"chosen": chosen, "now": now, "until": now + self.lease}
+            return Taken(*(await connection.execute(TAKE, values)).one())
 
     async def done(self, id_: str) -> None:
         """See Engine."""
-        change = update(job).where(job.c.id == id_).values(state="done", finished_at=self.clock.now(), error="")
         async with self.database.writing() as connection:
-            await connection.execute(change)
+            await connection.execute(DONE, {"chosen": id_, "now": self.clock.now()})
 
     async def failed(self, taken: Taken, error: str, *, final: bool) -> bool:
         """See Engine."""
