@@ -72,6 +72,7 @@ from entrepot.scanning.feeds.receive import ReceiveFeed
 from entrepot.scanning.jobs import REACTIONS as SCANNING
 from entrepot.scanning.queries import ScanQueries
 from entrepot.settings import Settings
+from entrepot.web.access_log import AccessLog
 from entrepot.web.admission import Admission, part
 from entrepot.web.app import App
 from entrepot.web.authn import Authn
@@ -208,7 +209,7 @@ def web_app(settings: Settings, draining: Callable[[], bool]) -> App:
         await base.database.close()
         await hot.close()
 
-    return App(services, ops, api, Metrics(), base.clock, life, admission)
+    return App(services, ops, api, Metrics(), AccessLog(base.clock), life, admission)
 
 
 def _admission(settings: Settings) -> Admission:

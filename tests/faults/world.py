@@ -117,7 +117,7 @@ async def blob_bytes(site: Site, repo: str, digest: str) -> bytes | None:
     assert isinstance(content, Content)
     if content.pieces is not None:
         return b"".join([piece async for piece in content.pieces])
-    return Path(content.path).read_bytes() if content.path is not None else bytes(content.data or b"")
+    return bytes(content.data or b"")
 
 
 async def manifest_bytes(site: Site, repo: str, digest: str) -> bytes | None:

@@ -4,6 +4,7 @@ Times and numbers are set low (tests/real/hostile.py), so that a minute is a sec
 """
 
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Final
 import pytest
 
 from entrepot.access.secrets import ROBOT, new_secret
-from tests.real.hostile import ADDRESS, BLOB, IDLE, MIB, PRINCIPAL, RATE, WINDOW, World, message, until
+from tests.real.hostile import ADDRESS, BLOB, IDLE, MIB, PRINCIPAL, RATE, SEND, WINDOW, World, message, until
 from tests.real.protocol import basic, sha256
 from tests.real.raw import Reply, request, wires
 
@@ -293,6 +294,33 @@ def test_one_request_more_than_an_address_may_have_waits_and_is_then_refused(wor
     )
     assert (problem.status, problem.headers["retry-after"]) == (429, "5")
     assert problem.headers["content-type"] == "application/problem+json"
+
+
+# Slow readers
+
+
+@pytest.mark.parametrize("part", [(), ("Range: bytes=1-",)])
+def test_a_client_that_takes_nothing_of_its_answer_is_cut_off(world: World, part: tuple[str, ...]) -> None:
+    before, began = world.breaches("send"), time.monotonic()
+    with world.wire(world.ask("GET", f"/v2/shop/web/blobs/{sha256(BLOB)}", *part)) as wire:
+        until("the answer is given up", lambda: world.breaches("send") == before + 1)
+        assert SEND - 0.1 < time.monotonic() - began < SEND + SLACK
+        came = 0
+        with contextlib.suppress(ConnectionResetError):
+            while data := wire.line.recv(1 << 20):
+                came += len(data)
+
+    assert 0 < came < len(BLOB)
+
+
+def test_a_client_that_takes_its_time_is_served(world: World) -> None:
+    with world.wire(world.ask("GET", f"/v2/shop/web/blobs/{sha256(BLOB)}", "Connection: close")) as wire:
+        came = b""
+        while data := wire.line.recv(1 << 20, socket.MSG_WAITALL):
+            came += data
+            time.sleep(SEND / 6)
+
+    assert came.endswith(BLOB)
 
 
 # Log-ins

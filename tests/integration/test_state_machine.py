@@ -30,7 +30,7 @@ from tests.real.server import Server, new_server, running
 
 OPERATIONS: Final = int(os.environ.get("ENTREPOT_TEST_OPERATIONS", "1200"))
 STEPS: Final = 100
-CRASH_ONE_IN: Final = 300
+CRASH_ONE_IN: Final = 25
 REPOSITORIES: Final = ("one", "two")
 TAGS: Final = ("a", "b", "c", "v1.0", "latest")
 CONTENTS: Final = tuple(hashlib.shake_256(str(n).encode()).digest(1 + 997 * n) for n in range(12))

@@ -96,8 +96,6 @@ async def each(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
 
 async def bytes_of(content: Content) -> bytes:
     """All that *content* would send."""
-    if content.path is not None:
-        return await asyncio.to_thread(Path(content.path).read_bytes)
     if content.pieces is not None:
         return b"".join([piece async for piece in content.pieces])
     assert content.data is not None

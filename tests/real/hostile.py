@@ -18,6 +18,7 @@ from tests.real.server import Credential, Server, new_server, running
 
 IDLE: Final = 2.0
 WINDOW: Final = 1.5
+SEND: Final = 2.0
 RATE: Final = 10_000
 PRINCIPAL: Final = 6
 ADDRESS: Final = 4
@@ -29,6 +30,7 @@ LIMITS: Final = {
     "WEB_WORKERS": "1",
     "LIMITS__IDLE": f"{IDLE:.0f}s",
     "LIMITS__BODY_WINDOW": f"{WINDOW * 1000:.0f}ms",
+    "LIMITS__SEND_WINDOW": f"{SEND:.0f}s",
     "LIMITS__QUEUE": "300ms",
     "LIMITS__IN_FLIGHT_PRINCIPAL": str(PRINCIPAL),
     "LIMITS__IN_FLIGHT_ADDRESS": str(ADDRESS),

@@ -68,10 +68,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What to send, in the one of three forms that costs least: a file to send whole by its *path*, bytes in memory
-    (*data*), or *pieces* that must be closed.
-    """
+    """What to send: bytes in memory (*data*), or *pieces* that must be closed."""
 
-    path: str | None = None
     data: bytes | memoryview | None = None
     pieces: AsyncGenerator[bytes, None] | None = None

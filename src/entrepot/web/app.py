@@ -1,6 +1,5 @@
 """The ASGI application: one door for /v2, /api, and the pages of machines; one log line and one count per request."""
 
-import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -10,14 +9,14 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from entrepot.clock import Clock
 from entrepot.errors import EntrepotError, LimitError
 from entrepot.runtime.telemetry.metrics import Metrics
+from entrepot.web.access_log import AccessLog
 from entrepot.web.admission import Admission
 from entrepot.web.asgi import Message, Receive, Scope, Send
 from entrepot.web.errors import answer_for
 from entrepot.web.limits.breaches import breach
-from entrepot.web.limits.errors import BodyBrokenError, TooManyRequestsError
+from entrepot.web.limits.errors import BodyBrokenError, ReaderTooSlowError, TooManyRequestsError
 from entrepot.web.ops import Ops
 from entrepot.web.problem import MEDIA_TYPE, document
 from entrepot.web.request import ClientGoneError, Request
@@ -29,7 +28,6 @@ from entrepot.web.v2.errors import JSON, respond_error
 NOT_FOUND: Final = b'{"errors":[{"code":"NAME_UNKNOWN","message":"nothing is here; the registry is at /v2/"}]}'
 FAULT: Final = b'{"errors":[{"code":"UNKNOWN","message":"an error on our side; its id is in X-Request-Id"}]}'
 FEEDS: Final = "/api/v1/feeds"
-LONGEST_PATH: Final = 2_048
 METHODS: Final = frozenset({"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"})
 
 log = structlog.get_logger("web")
@@ -43,10 +41,9 @@ class App:
     ops: Ops
     api: AsgiApp
     metrics: Metrics
-    clock: Clock
+    log: AccessLog
     life: Callable[[], AbstractAsyncContextManager[None]]
     admission: Admission
-    quiet: bool = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Spec: ASGI 3.0."""
@@ -76,9 +73,11 @@ class App:
             if not request.status:
                 await self._refuse(request, error)
                 return
+            request.error = type(error)
             # The answer had begun: all that is left is to break off, so that nobody takes it for whole.
             log.warning("request.broken_off", id=request.id, path=request.path, reason=error.message)
-            raise
+            if not isinstance(error, ReaderTooSlowError):  # what the client does is no fault to the server
+                raise
         except Exception:
             log.exception("request.failed", id=request.id, method=request.method, path=request.path)
             if request.status:
@@ -87,7 +86,7 @@ class App:
         finally:
             seconds = monotonic() - started
             self.metrics.answered(
-                _route_label(request.path),
+                request.operation or _route_label(request.path),
                 request.method if request.method in METHODS else "other",
                 request.status,
                 seconds,
@@ -95,8 +94,7 @@ class App:
             )
             if request.error is not None and (limit := breach(request.error)) is not None:
                 self.metrics.breached(limit)
-            if not self.quiet:
-                self._log(request, seconds)
+            self.log.add(request, seconds)
 
     async def _refuse(self, request: Request, error: EntrepotError) -> None:
         """Answers what was refused before, or beside, the registry and the API, as those would."""
@@ -167,33 +165,13 @@ class App:
         async with self.life():
             await send({"type": "lifespan.startup.complete"})
             await receive()
+        self.log.flush()
         await send({"type": "lifespan.shutdown.complete"})
-
-    def _log(self, request: Request, seconds: float) -> None:
-        line = {
-            "time": self.clock.now().isoformat(),
-            "level": "info",
-            "event": "request",
-            "id": request.id,
-            "method": request.method,
-            "path": request.path[:LONGEST_PATH],
-            "status": request.status,
-            "ms": round(seconds * 1000, 2),
-            "sent": request.sent,
-            "client": request.client,
-            "account": request.principal.actor.name if request.principal else "",
-            "agent": request.headers.get("user-agent", "")[:200],
-        }
-        sys.stderr.buffer.write(msgspec.json.encode(line) + b"\n")
-        sys.stderr.buffer.flush()
 
 
 def _route_label(path: str) -> str:
     if path.startswith(dispatch.PREFIX):
-        if path == "/v2/auth":
-            return "token"
-        found = dispatch.route(path[len(dispatch.PREFIX) :])
-        return found.operation if found else "v2"
+        return "token" if path == "/v2/auth" else "v2"
     if path.startswith("/api/"):
         return "api"
     return "ops" if path in {"/healthz", "/readyz", "/metrics"} else "other"

@@ -98,6 +98,7 @@ ANSWERS: Final[Mapping[type[EntrepotError], Answer]] = {
     limits.RequestLineTooLongError: Answer(414, "UNSUPPORTED", 414),
     limits.HeadersTooLargeError: Answer(431, "UNSUPPORTED", 431),
     limits.BodyTooSlowError: Answer(408, "SIZE_INVALID", 408),
+    limits.ReaderTooSlowError: Answer(408, "SIZE_INVALID", 408),
     limits.TooManyRequestsError: Answer(429, "TOOMANYREQUESTS", 429),
     InvalidError: Answer(400, "UNSUPPORTED", 422),
     NotFoundError: Answer(404, "NAME_UNKNOWN", 404),

@@ -27,7 +27,8 @@ class Request:
 
     What is learned while it is served is noted here for the log: *principal*, *status*, *sent* (bytes of body), *error*
     (the kind of what was answered instead: the error itself would hold on to the request by its traceback).
-    incoming: its body, if it has one; turn: whose turn it has; hang_up: the connection ends with the answer.
+    operation: what of /v2 it asks for; incoming: its body, if it has one; turn: whose turn it has; hang_up: the
+    connection ends with the answer.
     """
 
     scope: Scope
@@ -39,6 +40,7 @@ class Request:
     client: str
     id: str = field(default_factory=ulid)
     principal: Principal | None = None
+    operation: str = ""
     status: int = 0
     sent: int = 0
     error: type[EntrepotError] | None = None

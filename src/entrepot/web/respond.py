@@ -1,19 +1,18 @@
-"""Sends responses: small ones at once, files by name so that their bytes stay out of Python."""
+"""Sends responses: small ones at once, large ones in pieces."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from pathlib import Path
+from datetime import timedelta
 from typing import Final
 
 from entrepot.web.asgi import Receive, Scope, Send
+from entrepot.web.limits.errors import ReaderTooSlowError
 from entrepot.web.request import ClientGoneError, Request
 
 Headers = list[tuple[str, str]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-PATHSEND: Final = "http.response.pathsend"
 CLOSE: Final = (b"connection", b"close")
-PIECE_BYTES: Final = 1 << 20
 # Pushed bytes share the origin of everything else: no browser may take them for a page.
 ALWAYS: Final = (("docker-distribution-api-version", "registry/2.0"), ("x-content-type-options", "nosniff"))
 
@@ -38,24 +37,19 @@ async def respond(request: Request, status: int, headers: Headers, body: bytes =
     await request.send({"type": "http.response.body", "body": body})
 
 
-async def respond_file(request: Request, headers: Headers, path: str, size: int) -> None:
-    """200 with the file *path* of *size* bytes, which was just seen to be there."""
-    await start(request, 200, [*headers, ("content-length", str(size))])
-    if PATHSEND in request.scope.get("extensions", {}) and size:
-        request.sent += size
-        await request.send({"type": PATHSEND, "path": path})
-        return
-    with await asyncio.to_thread(Path(path).open, "rb") as file:
-        while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
-            request.sent += len(piece)
-            await request.send({"type": "http.response.body", "body": piece, "more_body": True})
-    await request.send({"type": "http.response.body", "body": b""})
-
-
 async def respond_pieces(
-    request: Request, status: int, headers: Headers, length: int, pieces: AsyncGenerator[bytes, None]
+    request: Request,
+    status: int,
+    headers: Headers,
+    length: int,
+    pieces: AsyncGenerator[bytes, None],
+    patience: timedelta,
 ) -> None:
-    """*length* bytes that come in *pieces*, which are closed at once when the client leaves. Raises ClientGoneError."""
+    """*length* bytes that come in *pieces*, which are closed at once when the client leaves.
+
+    Raises ClientGoneError, ReaderTooSlowError: the client took no piece for as long as *patience*.
+    """
+    seconds = patience.total_seconds()
     # The server takes pieces for a client that has left as it took them before, and says so only to who asks.
     left = asyncio.ensure_future(_disconnected(request))
     try:
@@ -65,7 +59,11 @@ async def respond_pieces(
                 if left.done():
                     raise ClientGoneError
                 request.sent += len(piece)
-                await request.send({"type": "http.response.body", "body": piece, "more_body": True})
+                try:
+                    async with asyncio.timeout(seconds):
+                        await request.send({"type": "http.response.body", "body": piece, "more_body": True})
+                except TimeoutError:
+                    raise ReaderTooSlowError(seconds) from None
             await request.send({"type": "http.response.body", "body": b""})
     finally:
         left.cancel()

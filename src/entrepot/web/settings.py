@@ -76,6 +76,7 @@ class Limits:
     body_window: Annotated[Time, "How long a body may stay below `body_rate_bytes`, its first byte too."] = timedelta(
         seconds=30
     )
+    send_window: Annotated[Time, "How long a client may take nothing of its answer."] = timedelta(seconds=60)
     idle: Annotated[Time, "How long a connection waits for the headers of its first or next request."] = timedelta(
         seconds=75
     )

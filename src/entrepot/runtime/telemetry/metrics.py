@@ -18,6 +18,7 @@ LIMITS: Final = (
     "framing",
     "body_size",
     "body_rate",
+    "send",
     "in_flight",
     "passwords",
     "log_in",

@@ -14,6 +14,7 @@ BREACHES: Final[Mapping[type[EntrepotError], str]] = {
     errors.RequestLineTooLongError: "request_line",
     errors.HeadersTooLargeError: "headers",
     errors.BodyTooSlowError: "body_rate",
+    errors.ReaderTooSlowError: "send",
     errors.TooManyRequestsError: "in_flight",
     content.BodyTooLargeError: "body_size",
     access.LoginBusyError: "passwords",

@@ -26,6 +26,13 @@ class BodyTooSlowError(LimitError):
         super().__init__(f"the body came slower than {bytes_per_second} bytes a second, over {seconds:g} s")
 
 
+class ReaderTooSlowError(LimitError):
+    """A client that took nothing of its answer for *seconds*: it is cut off."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the client took nothing of the answer for {seconds:g} s")
+
+
 class BodyBrokenError(InvalidError):
     """A body that ended before its length, or whose chunks can't be read."""
 

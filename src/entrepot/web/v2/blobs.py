@@ -9,7 +9,7 @@ from entrepot.content.model import Content
 from entrepot.oci.digest import Digest
 from entrepot.registry.model import BlobAnswer
 from entrepot.web.request import Request
-from entrepot.web.respond import Headers, respond, respond_file, respond_pieces
+from entrepot.web.respond import Headers, respond, respond_pieces
 from entrepot.web.services import Services
 from entrepot.web.v2.conditions import has_already
 from entrepot.web.v2.errors import OPERATION
@@ -39,14 +39,19 @@ async def get(request: Request, services: Services, name: str, reference: str) -
         else:
             part = _range(request, found, etag)
             content = await services.pull.content(principal, name, found, part, request.client)
-            await _send(request, headers, found.size, part, content)
+            await _send(request, services, headers, found.size, part, content)
     except CopySuspectError as error:
         await services.suspect(error.key)
         raise
 
 
 async def _send(
-    request: Request, headers: Headers, size: int, part: tuple[int, int] | None, content: Content | str
+    request: Request,
+    services: Services,
+    headers: Headers,
+    size: int,
+    part: tuple[int, int] | None,
+    content: Content | str,
 ) -> None:
     """Answers with *content*: all *size* bytes of the blob, the *part* [start, end) of them, or where to get them."""
     if isinstance(content, str):
@@ -58,10 +63,8 @@ async def _send(
         headers = [*headers, ("content-range", f"bytes {part[0]}-{part[1] - 1}/{size}")]
     if content.data is not None:
         await respond(request, status, [*headers, ("content-length", str(length))], bytes(content.data))
-    elif content.path is not None:
-        await respond_file(request, headers, content.path, size)
     elif content.pieces is not None:
-        await respond_pieces(request, status, headers, length, content.pieces)
+        await respond_pieces(request, status, headers, length, content.pieces, services.limits.send_window)
 
 
 async def delete(request: Request, services: Services, name: str, reference: str) -> None:

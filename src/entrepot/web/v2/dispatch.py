@@ -75,6 +75,7 @@ async def dispatch(request: Request, services: Services) -> None:
             scope = CATALOG if below == catalog.PATH else ""
             await _base(request, services, below)
             return
+        request.operation = found.operation
         entry = HANDLERS.get((found.operation, request.method))
         name = check_name(found.name)
         if entry is None:
