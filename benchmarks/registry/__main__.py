@@ -52,7 +52,7 @@ def main() -> int:
 def _run(given: argparse.Namespace, folder: Path, chosen: Sequence[Row], scale: Scale) -> Report:
     with contextlib.ExitStack() as stack:
         servers = [
-            stack.enter_context(entrepot(folder / "entrepot")),
+            stack.enter_context(entrepot(folder / "entrepot", given.database)),
             stack.enter_context(docker_registry(folder / "docker-registry")),
             stack.enter_context(nginx(folder / "nginx")),
             *(peer(text) for text in given.peer),
@@ -61,7 +61,7 @@ def _run(given: argparse.Namespace, folder: Path, chosen: Sequence[Row], scale: 
         stock = Stock(Contents(folder / "pool", given.seed), scale, given.peer_tags)
         count = given.rounds or (2 if given.quick else 5)
         results = run(chosen, servers, stock, count)
-    return Report(found, servers, results, count, shlex.join(["python", "-m", "benchmarks.registry", *sys.argv[1:]]))
+    return Report(found, servers, results, count, bool(given.database), shlex.join(["python", "-m", "benchmarks.registry", *sys.argv[1:]]))
 
 
 def _arguments() -> argparse.Namespace:
@@ -71,6 +71,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="less of everything: a look, not a measurement")
     parser.add_argument("--rounds", type=int, help="interleaved rounds; 5, or 2 with --quick")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=URL", help="a registry that runs already")
+    parser.add_argument("--database", metavar="URL", default="", help="an empty database of PostgreSQL, for Entrepot")
     parser.add_argument("--peer-tags", type=int, default=10_000, help="most tags that are pushed to others one by one")
     parser.add_argument("--folder", type=Path, help="where the servers keep their data; needs 15 GB")
     parser.add_argument("--seed", type=int, default=4, help="of the contents")

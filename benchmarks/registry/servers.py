@@ -175,13 +175,17 @@ def copy_tag(database: Path, repository: str, tag: str, names: Sequence[str]) ->
 
 
 @contextmanager
-def entrepot(folder: Path) -> Iterator[Server]:
-    """`entrepot serve` on a fresh data folder: default policy, audit on, tokens; two robots, one per direction."""
+def entrepot(folder: Path, database: str = "") -> Iterator[Server]:
+    """`entrepot serve` on a fresh data folder: default policy, audit on, tokens; two robots, one per direction.
+
+    database: URL of an empty database of PostgreSQL instead of the file in the folder.
+    """
     address, data = _free_address(), folder / "data"
     program = str(Path(sys.executable).parent / "entrepot")
     command = [program, "serve", "--data", str(data), "--listen", str(address)]
     drain = {"ENTREPOT_SERVER__DRAIN": "0s", "ENTREPOT_SERVER__BODY_DRAIN": "5s"}
-    with _running(command, folder, address, "/readyz", drain) as pid:
+    where = {"ENTREPOT_DATABASE__URL": database} if database else {}
+    with _running(command, folder, address, "/readyz", {**drain, **where}) as pid:
         admin = basic("admin", (data / "admin-password").read_text().strip())
         with Connection(address) as connection:
             _api(connection, admin, "/projects", {"name": PROJECT})
@@ -195,8 +199,9 @@ def entrepot(folder: Path) -> Iterator[Server]:
             Access(address, basic(reader["login"], reader["secret"])),
             Group(pid, _entrepot_role),
             _output([program, "--version"]).split(" ")[-1],
-            "token of a robot, gate, analyzed images, audit, default policy and settings; every push synced to disk",
-            database=data / "entrepot.db",
+            f"{'on PostgreSQL; ' if database else ''}token of a robot, gate, analyzed images, audit, default policy and "
+            "settings; every push synced to disk",
+            database=None if database else data / "entrepot.db",
         )
 
 
