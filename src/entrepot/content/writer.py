@@ -81,7 +81,7 @@ class FileWriter:
         """See UploadWriter. What is refused is cut off by the next append."""
         del place
         target = self._target(upload)
-        await self._add(target, body)
+        await self._add(target, body, partial(_named, target.path, upload.offset))
         self._remember(upload.id, target.end, target.digest)
         return target.end
 
@@ -286,6 +286,13 @@ class _Target:
 async def _over(step: asyncio.Future[None]) -> None:
     """Returns when *step* has ended, however."""
     await asyncio.gather(step, return_exceptions=True)
+
+
+def _named(path: Path, offset: int) -> bool:
+    """The name of the file of an upload is durable too, if it is new: it held nothing before."""
+    if not offset:
+        vfs.sync_directory(path.parent)
+    return True
 
 
 def _publish_if(target: _Target, expected: Digest, name: Path) -> bool:
