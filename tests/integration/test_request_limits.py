@@ -14,7 +14,7 @@ import pytest
 
 from entrepot.access.secrets import ROBOT, new_secret
 from tests.real.hostile import ADDRESS, BLOB, IDLE, MIB, PRINCIPAL, RATE, SEND, WINDOW, World, message, until
-from tests.real.protocol import basic, sha256
+from tests.real.protocol import Registry, basic, sha256
 from tests.real.raw import Reply, request, wires
 
 pytestmark = pytest.mark.xdist_group("hostile-http")
@@ -211,13 +211,16 @@ def test_a_body_a_little_faster_than_the_least_is_read(world: World) -> None:
         assert wire.reply().status == 201
 
 
-def test_who_reads_nothing_keeps_nobody_else_from_reading(world: World) -> None:
+def test_who_reads_nothing_has_his_own_requests_waiting_and_nobody_elses(world: World) -> None:
     digest = sha256(BLOB)
-    with wires(world.port, 20) as readers:
+    others = Registry(world.server.host).as_(world.server.create_robot("shop", "other"))
+    with wires(world.port, PRINCIPAL) as readers:
         for each in readers:
             each.send(world.ask("GET", f"/v2/shop/web/blobs/{digest}"))
             assert each.line.recv(1) == b"H"
-        assert world.registry.ask("GET", f"/v2/shop/web/blobs/{digest}").body == BLOB
+        assert others.ask("GET", f"/v2/shop/web/blobs/{digest}").body == BLOB
+        with world.wire(world.ask("GET", f"/v2/shop/web/blobs/{digest}")) as wire:
+            assert wire.reply().status == 429
         with world.wire(request("GET", "/healthz")) as wire:
             assert wire.reply().status == 200
 

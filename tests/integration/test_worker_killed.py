@@ -66,12 +66,14 @@ def worker_of(server: Server) -> int:
 
 
 def busy_analysers(server: Server) -> list[int]:
-    """Children of the worker that have a layer in hand: it takes the place of their standard input."""
+    """Analysers of the worker that have a layer in hand: it takes the place of their standard input."""
     found = []
     with suppress(ValueError):
         worker = worker_of(server)
-        for pid, parent, words in processes():
-            if parent == worker and ANALYSER in words:
+        analysers = [(pid, parent) for pid, parent, words in processes() if ANALYSER in words]
+        forkers = {pid for pid, parent in analysers if parent == worker}
+        for pid, parent in analysers:
+            if parent in forkers:
                 with suppress(OSError):
                     found += [pid] if Path(f"/proc/{pid}/fd/0").readlink().is_relative_to(server.data) else []
     return found
