@@ -61,7 +61,14 @@ def _run(given: argparse.Namespace, folder: Path, chosen: Sequence[Row], scale: 
         stock = Stock(Contents(folder / "pool", given.seed), scale, given.peer_tags)
         count = given.rounds or (2 if given.quick else 5)
         results = run(chosen, servers, stock, count)
-    return Report(found, servers, results, count, bool(given.database), shlex.join(["python", "-m", "benchmarks.registry", *sys.argv[1:]]))
+    return Report(
+        found,
+        servers,
+        results,
+        count,
+        bool(given.database),
+        shlex.join(["python", "-m", "benchmarks.registry", *sys.argv[1:]]),
+    )
 
 
 def _arguments() -> argparse.Namespace:
