@@ -1,6 +1,7 @@
 """The worker role: runs jobs, and moves spooled pulls into the audit log."""
 
 import asyncio
+import os
 import signal
 from datetime import timedelta
 from typing import Final
@@ -19,6 +20,7 @@ from entrepot.scanning.layers.pool import LayerPool
 from entrepot.settings import Settings
 from entrepot.wiring import PREPARED, Foundation, foundation
 
+NICE: Final = 5
 EXPIRE_EVERY: Final = timedelta(minutes=10)
 PREPARED_SECONDS: Final = 0.05
 PATIENCE: Final = timedelta(seconds=60)
@@ -28,7 +30,8 @@ log = structlog.get_logger("worker")
 
 
 def main(settings: Settings) -> None:
-    """Runs until SIGTERM or SIGINT."""
+    """Runs until SIGTERM or SIGINT, behind the web processes of the machine: what can wait does where they need it."""
+    os.nice(NICE)
     asyncio.run(_main(settings))
 
 

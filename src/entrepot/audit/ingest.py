@@ -4,16 +4,15 @@ import asyncio
 import fcntl
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import msgspec
 import structlog
 
 from entrepot.audit import store
 from entrepot.audit.spool import SUFFIX
-from entrepot.runtime.events.model import SYSTEM, Actor, Event
+from entrepot.runtime.events.model import SYSTEM
 from entrepot.runtime.unit_of_work import Work
 
 BATCH: Final = 1_000
@@ -35,11 +34,7 @@ class SpoolLine(msgspec.Struct):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spooled(Event):
-    """An event that was spooled; its action stands in the line."""
-
-    ACTION: ClassVar = ""
+DECODER: Final = msgspec.json.Decoder(SpoolLine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +87,9 @@ def _rows(data: bytes) -> tuple[list[dict[str, Any]], int]:
     rows, damaged = [], 0
     for text in data.split(b"\n")[:-1]:
         try:
-            line = msgspec.json.decode(text, type=SpoolLine)
+            line = DECODER.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError):
             damaged += 1
             continue
-        name, kind, credential, source_ip, user_agent, request_id = line.by
-        by = Actor(name, kind, None, credential, source_ip, user_agent, request_id)
-        repository, reference, digest = line.what
-        event = Spooled(
-            project=repository.partition("/")[0],
-            repository=repository,
-            reference=reference,
-            digest=digest,
-            reason=line.reason,
-        )
-        row = store.row_of(by, event, datetime.fromtimestamp(line.at, UTC), line.id)
-        rows.append(row | {"action": line.action})
+        rows.append(store.row_of_pull(line.id, line.at, line.by, line.action, line.what, line.reason))
     return rows, damaged

@@ -1,6 +1,6 @@
 """Adds rows to the log. Nothing here changes or removes one."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +11,8 @@ from entrepot.ids import ulid
 from entrepot.runtime.events.model import Actor, Event
 from entrepot.runtime.unit_of_work import Unit
 from entrepot.runtime.upsert import insert_or
+
+OK: Final = "ok"
 
 
 def row_of(by: Actor, event: Event, at: datetime, id_: str | None = None) -> dict[str, Any]:
@@ -35,8 +37,38 @@ def row_of(by: Actor, event: Event, at: datetime, id_: str | None = None) -> dic
     }
 
 
+def row_of_pull(
+    id_: str, at: float, by: tuple[str, str, str, str, str, str], action: str, what: tuple[str, str, str], reason: str
+) -> dict[str, Any]:
+    """The log's row for a line of a spool, without an event in between: there are thousands a second.
+
+    at: Unix seconds; by: name, kind, credential, address, agent and request; what: repository, reference, digest.
+    """
+    name, kind, credential, source_ip, user_agent, request_id = by
+    repository, reference, digest = what
+    return {
+        "id": id_,
+        "at": datetime.fromtimestamp(at, UTC),
+        "actor": name[:255],
+        "actor_kind": kind,
+        "credential": credential[:64],
+        "action": action,
+        "project": repository.partition("/")[0][:128],
+        "repository": repository[:255],
+        "reference": reference[:255],
+        "digest": digest[:135],
+        "outcome": OK,
+        "reason": reason[:1000],
+        "source_ip": source_ip[:64],
+        "user_agent": user_agent[:512],
+        "request_id": request_id[:64],
+        "detail": "{}",
+    }
+
+
 # Statements of each push stand built: building one and finding its compiled text again takes longer than running it.
 ADD: Final = insert(audit_event)
+ADD_SPOOLED: Final = insert_or(audit_event).on_conflict_do_nothing()
 
 
 async def add(unit: Unit, row: dict[str, Any]) -> None:
@@ -46,4 +78,4 @@ async def add(unit: Unit, row: dict[str, Any]) -> None:
 
 async def add_spooled(unit: Unit, rows: list[dict[str, Any]]) -> None:
     """Rows from a spool; those already there, by id, are the same and stay."""
-    await unit.execute(insert_or(audit_event).on_conflict_do_nothing(), rows)
+    await unit.execute(ADD_SPOOLED, rows)

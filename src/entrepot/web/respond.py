@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
 
 from entrepot.web.asgi import Receive, Scope, Send
@@ -14,14 +15,19 @@ Headers = list[tuple[str, str]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 CLOSE: Final = (b"connection", b"close")
 # Pushed bytes share the origin of everything else: no browser may take them for a page.
-ALWAYS: Final = (("docker-distribution-api-version", "registry/2.0"), ("x-content-type-options", "nosniff"))
+ALWAYS: Final = ((b"docker-distribution-api-version", b"registry/2.0"), (b"x-content-type-options", b"nosniff"))
+
+
+@lru_cache(maxsize=256)
+def _encoded(name: str) -> bytes:
+    return name.encode("latin-1")
 
 
 async def start(request: Request, status: int, headers: Headers) -> None:
     """The status line and headers go out; whoever calls sends the body."""
     request.status = status
-    lines = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in (*ALWAYS, *headers)]
-    lines.append((b"x-request-id", request.id.encode()))
+    lines = [*ALWAYS, (b"x-request-id", request.id.encode())]
+    lines += [(_encoded(name), value.encode("latin-1", "replace")) for name, value in headers]
     if request.ends_connection():
         lines.append(CLOSE)
     await request.send({"type": "http.response.start", "status": status, "headers": lines})
