@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from entrepot.oci.digest import Digest
@@ -13,6 +14,7 @@ NAME: Final = re.compile(rf"{COMPONENT}(?:/{COMPONENT})*\Z")
 TAG: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}\Z")
 
 
+@lru_cache(maxsize=1024)
 def check_name(text: str) -> str:
     """*text*, if it names a repository. Raises NameInvalidError otherwise."""
     if len(text) > MAX_NAME or not NAME.match(text):
@@ -22,6 +24,7 @@ def check_name(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=1024)
 def check_tag(text: str) -> str:
     """*text*, if it is a tag: up to 128 letters, digits and . _ - not starting with . or -. Raises TagInvalidError."""
     if not TAG.match(text):

@@ -6,6 +6,7 @@ read back what he pushed, for an hour, because a client must be able to, and the
 """
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
 
 from entrepot.registry.errors import PolicyBlockedError, QuarantinedError
@@ -40,6 +41,7 @@ def _written(name: str, reference: str) -> str:
     return f"{name}@{reference}" if ":" in reference else f"{name}:{reference}"
 
 
+@lru_cache(maxsize=1024)
 def _line(text: str, name: str) -> str:
     step = f"; see: entrepot finding list {name}"
     ascii_text = text.encode("ascii", "replace").decode()

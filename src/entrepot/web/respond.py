@@ -18,16 +18,17 @@ CLOSE: Final = (b"connection", b"close")
 ALWAYS: Final = ((b"docker-distribution-api-version", b"registry/2.0"), (b"x-content-type-options", b"nosniff"))
 
 
-@lru_cache(maxsize=256)
-def _encoded(name: str) -> bytes:
-    return name.encode("latin-1")
+@lru_cache(maxsize=2048)
+def _encoded(name: str, value: str) -> tuple[bytes, bytes]:
+    """A header as it is sent. Those of what many pull are the same each time."""
+    return name.encode("latin-1"), value.encode("latin-1", "replace")
 
 
 async def start(request: Request, status: int, headers: Headers) -> None:
     """The status line and headers go out; whoever calls sends the body."""
     request.status = status
     lines = [*ALWAYS, (b"x-request-id", request.id.encode())]
-    lines += [(_encoded(name), value.encode("latin-1", "replace")) for name, value in headers]
+    lines += [_encoded(name, value) for name, value in headers]
     if request.ends_connection():
         lines.append(CLOSE)
     await request.send({"type": "http.response.start", "status": status, "headers": lines})

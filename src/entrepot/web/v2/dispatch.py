@@ -5,6 +5,7 @@ So `a/manifests` and `tags/list` are legal names. The raw path is used: an encod
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from entrepot.access.scopes import CATALOG
@@ -51,6 +52,7 @@ HANDLERS: Final[dict[tuple[str, str], tuple[Handler, str]]] = {
 }
 
 
+@lru_cache(maxsize=1024)
 def route(path: str) -> Route | None:
     """What *path*, below /v2/, means; None if it means nothing. The name is not checked yet."""
     segments = path.split("/")

@@ -1,5 +1,6 @@
 """Errors as the distribution specification writes them. Spec: OCI distribution-spec, "Error Codes"."""
 
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -50,6 +51,7 @@ async def respond_error(request: Request, services: Services, error: EntrepotErr
     await respond(request, answer.status, headers, msgspec.json.encode({"errors": entries}))
 
 
+@lru_cache(maxsize=1024)
 def warning(text: str) -> tuple[str, str]:
     """The header that podman, skopeo and newer containerd show to people. Spec: RFC 7234, 5.5, code 299."""
     quoted = text.encode("ascii", "replace").decode().replace("\\", "/").replace('"', '\\"')
