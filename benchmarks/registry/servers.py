@@ -199,8 +199,8 @@ def entrepot(folder: Path, database: str = "") -> Iterator[Server]:
             Access(address, basic(reader["login"], reader["secret"])),
             Group(pid, _entrepot_role),
             _output([program, "--version"]).split(" ")[-1],
-            f"{'on PostgreSQL; ' if database else ''}token of a robot, gate, analyzed images, audit, default policy and "
-            "settings; every push synced to disk",
+            f"{'on PostgreSQL; ' if database else ''}token of a robot, gate, analyzed images, audit, default policy "
+            "and settings; every push synced to disk",
             database=None if database else data / "entrepot.db",
         )
 

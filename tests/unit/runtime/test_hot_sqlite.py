@@ -1,11 +1,13 @@
 """Rows are remembered only as long as the database holds them."""
 
 import asyncio
+import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from entrepot.runtime.hot import Statement
 from entrepot.runtime.hot_sqlite import REMEMBERED, REMEMBERED_BYTES, SqliteReader
@@ -36,10 +38,47 @@ async def test_what_another_connection_commits_is_seen_by_the_next_question(
 ) -> None:
     for number in range(1_000):
         other.execute("INSERT OR REPLACE INTO pair VALUES ('a', ?)", (number,))
+        await asyncio.sleep(0)
         assert await reader.one(ASK, {"key": "a"}) == (number,)
         assert await reader.one(ASK, {"key": "a"}) == (number,)
     other.execute("DELETE FROM pair")
+    await asyncio.sleep(0)
     assert await reader.one(ASK, {"key": "a"}) is None
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_question_that_comes_after_a_commit_never_gets_an_older_row(
+    reader: SqliteReader, tmp_path: Path, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """As the server does it: another thread puts each request into the loop, which is busy with others."""
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        assert runner.run(asked_while_another_commits(reader, tmp_path / "pairs.db")) == []
+
+
+async def asked_while_another_commits(reader: SqliteReader, file: Path) -> list[object]:
+    """What was answered and is older than the question."""
+    loop = asyncio.get_running_loop()
+    old: list[object] = []
+
+    def commit_and_ask() -> None:
+        with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
+            for number in range(1, 2_000):
+                connection.execute("INSERT OR REPLACE INTO pair VALUES ('a', ?)", (number,))
+                row = asyncio.run_coroutine_threadsafe(reader.one(ASK, {"key": "a"}), loop).result(10)
+                if row != (number,):
+                    old.append((number, row))
+
+    async def others(stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await reader.one(ASK, {"key": "a"})
+            await asyncio.sleep(0)
+
+    stop = asyncio.Event()
+    busy = [asyncio.ensure_future(others(stop)) for _ in range(8)]
+    await asyncio.to_thread(commit_and_ask)
+    stop.set()
+    await asyncio.gather(*busy)
+    return old
 
 
 async def test_what_is_not_there_is_remembered_no_longer_than_that(
@@ -48,6 +87,7 @@ async def test_what_is_not_there_is_remembered_no_longer_than_that(
     assert await reader.one(ASK, {"key": "a"}) is None
     assert await reader.one(ASK, {"key": "a"}) is None
     other.execute("INSERT INTO pair VALUES ('a', 1)")
+    await asyncio.sleep(0)
     assert await reader.one(ASK, {"key": "a"}) == (1,)
 
 
@@ -56,6 +96,7 @@ async def test_what_is_not_committed_is_not_seen(reader: SqliteReader, other: sq
     other.execute("INSERT INTO pair VALUES ('a', 1)")
     assert await reader.one(ASK, {"key": "a"}) is None
     other.execute("COMMIT")
+    await asyncio.sleep(0)
     assert await reader.one(ASK, {"key": "a"}) == (1,)
 
 
