@@ -44,6 +44,7 @@ from entrepot.lifecycle.gauge import StorageGauge
 from entrepot.lifecycle.leasing import RenewLease
 from entrepot.lifecycle.queries import StorageQueries
 from entrepot.lifecycle.requests import RequestWork
+from entrepot.lifecycle.restore import RestoreTag
 from entrepot.lifecycle.trash import Purge, Undo
 from entrepot.policy.jobs import REACTIONS as POLICY
 from entrepot.policy.modes import RequestMode
@@ -276,6 +277,7 @@ def _services(
         chunk_min_bytes=base.chunk_min_bytes,
         delete=Delete(pull, work, clock, settings.lifecycle.trash),
         undo=Undo(work, clock),
+        restore_tag=RestoreTag(work, clock),
         purge=Purge(work, clock),
         set_quota=SetQuota(work),
         storage=StorageQueries(database),

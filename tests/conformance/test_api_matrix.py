@@ -44,6 +44,9 @@ EXPECTED: dict[str, tuple[int, int, int, int, int]] = {
     "getJob": (200, 403, 403, 403, 401),
     "searchAudit": (200, 403, 403, 403, 401),
     # Of what is deleted here nothing is there (ABSENT): a row must not take away what the others ask for.
+    "listTags": (200, 200, 200, 404, 401),
+    "listTagHistory": (200, 200, 200, 404, 401),
+    "restoreTag": (404, 404, 403, 404, 401),  # no such move
     "deleteArtifact": (404, 403, 403, 404, 401),
     "deleteRepository": (404, 404, 404, 404, 401),
     "deleteProject": (404, 403, 403, 403, 401),
@@ -66,6 +69,7 @@ BODIES: dict[str, Callable[[], Any]] = {
     "createRobot": lambda: {"name": f"r{uuid.uuid4().hex[:12]}", "role": "viewer"},
     "setPolicyMode": lambda: {"mode": "monitor"},
     "editProject": lambda: {"visibility": "private"},
+    "restoreTag": lambda: {"rev": 1_000},
     "setQuota": lambda: {"limit": None},
 }
 ABSENT = {
@@ -119,7 +123,7 @@ def site(shared_server: Server) -> Site:
     shared_server.wait_for_scan(f"{project}/web", "v1")
     job = shared_server.api("GET", "/jobs?limit=1")["items"][0]["id"]
     document = anonymous.ask("GET", "/api/v1/openapi.json").json
-    values = {"project": project, "name": f"{project}/web", "reference": digest, "job": job}
+    values = {"project": project, "name": f"{project}/web", "reference": digest, "tag": "v1", "job": job}
     nobodys = {"token": "01M884B74R7KNNBWFE29JRQ6NT", "robot": "nobody", "operation": "0" * 26}
     return Site(clients, document, values | nobodys)
 

@@ -61,6 +61,14 @@ class StillReferencedError(ConflictError):
         self.parents = tuple(parents)
 
 
+class TagMoveUnknownError(NotFoundError):
+    """A move that is not in the history of a tag, or one that took the tag away."""
+
+    def __init__(self, repository: str, tag: str, rev: int) -> None:
+        place = f"{repository}:{tag}"
+        super().__init__(f"move {rev} of {place} named nothing; see: entrepot tag history {repository} {tag}")
+
+
 class OperationUnknownError(NotFoundError):
     """No such operation, or nothing the caller may see."""
 

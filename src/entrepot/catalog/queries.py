@@ -10,7 +10,7 @@ from entrepot.access.model import Repository
 from entrepot.access.scoped import Scoped
 from entrepot.catalog.errors import ManifestUnknownError
 from entrepot.catalog.model import ASIDE
-from entrepot.catalog.tables import manifest, project, ref_blob, ref_manifest, repo, tag
+from entrepot.catalog.tables import manifest, project, ref_blob, ref_manifest, repo, tag, tag_history
 from entrepot.content.tables import blob
 from entrepot.oci.manifest import Manifest
 from entrepot.runtime.database import Database
@@ -68,6 +68,27 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
+class TagRow:
+    """A tag: what it names, since when, and how often it was moved."""
+
+    name: str
+    digest: str
+    rev: int
+    moved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TagMove:
+    """One move of a tag; digest None: it was deleted, by *operation*."""
+
+    rev: int
+    digest: str | None
+    actor: str
+    at: datetime
+    operation: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogQueries:
     """Asks *database*."""
 
@@ -85,6 +106,24 @@ class CatalogQueries:
         question = question.where(project.c.id.in_(list(ids))) if ids is not None else question
         async with self.database.reading() as connection:
             return [ProjectRow(*row) for row in await connection.execute(question)]
+
+    async def tags(self, repository: Scoped[Repository], after: str, limit: int) -> list[TagRow]:
+        """Tags behind the name *after*, in the order of their bytes."""
+        question = select(tag.c.name, tag.c.digest, tag.c.rev, tag.c.moved_at)
+        question = question.where(tag.c.repo_id == repository.resource.id, tag.c.name > after)
+        async with self.database.reading() as connection:
+            return [TagRow(*row) for row in await connection.execute(question.order_by(tag.c.name).limit(limit))]
+
+    async def tag_history(
+        self, repository: Scoped[Repository], name: str, before: int | None, limit: int
+    ) -> list[TagMove]:
+        """Moves of the tag *name* before the move *before*, the last first."""
+        columns = (tag_history.c.rev, tag_history.c.digest, tag_history.c.actor, tag_history.c.at, tag_history.c.op)
+        there = (tag_history.c.repo_id == repository.resource.id) & (tag_history.c.name == name)
+        question = select(*columns).where(there).order_by(tag_history.c.rev.desc()).limit(limit)
+        question = question if before is None else question.where(tag_history.c.rev < before)
+        async with self.database.reading() as connection:
+            return [TagMove(*row) for row in await connection.execute(question)]
 
     async def artifact(self, repository: Scoped[Repository], reference: str) -> Artifact:
         """What *reference*, a tag or digest, names there. Raises ManifestUnknownError."""

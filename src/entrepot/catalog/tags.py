@@ -49,6 +49,15 @@ async def named(unit: Unit, repository: Scoped[Repository], name: str) -> str | 
     return None if row is None else str(row.digest)
 
 
+async def named_by(unit: Unit, repo_id: int, name: str, rev: int) -> str | None:
+    """The digest that the move *rev* made the tag *name* name; None of a deletion, and where there is no such move."""
+    question = select(tag_history.c.digest).where(
+        tag_history.c.repo_id == repo_id, tag_history.c.name == name, tag_history.c.rev == rev
+    )
+    row = await unit.fetch_one(question)
+    return None if row is None or row.digest is None else str(row.digest)
+
+
 async def delete(unit: Unit, repository: Scoped[Repository], name: str, now: datetime, op: str = "") -> None:
     """The tag *name* is gone, by the operation *op*; what it named stays. Raises ManifestUnknownError."""
     resource = repository.resource

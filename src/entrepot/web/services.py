@@ -13,6 +13,7 @@ from entrepot.catalog.queries import CatalogQueries
 from entrepot.catalog.quota import SetQuota
 from entrepot.lifecycle.queries import StorageQueries
 from entrepot.lifecycle.requests import RequestWork
+from entrepot.lifecycle.restore import RestoreTag
 from entrepot.lifecycle.trash import Purge, Undo
 from entrepot.policy.modes import RequestMode
 from entrepot.policy.queries import PolicyQueries
@@ -50,6 +51,7 @@ class Services:
     uploads: Uploads
     delete: Delete
     undo: Undo
+    restore_tag: RestoreTag
     purge: Purge
     set_quota: SetQuota
     storage: StorageQueries

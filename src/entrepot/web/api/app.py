@@ -4,12 +4,12 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from entrepot.web.api import accounts, artifacts, operations, projects, storage, trash
+from entrepot.web.api import accounts, artifacts, operations, projects, storage, tags, trash
 from entrepot.web.api.problems import install
 from entrepot.web.services import Services
 
 PREFIX: Final = "/api/v1"
-ROUTERS: Final = (accounts.router, projects.router, artifacts.router, operations.router, trash.router, storage.router)
+PARTS: Final = (accounts, projects, artifacts, tags, operations, trash, storage)
 
 
 def api_app(services: Services, version: str) -> FastAPI:
@@ -25,6 +25,6 @@ def api_app(services: Services, version: str) -> FastAPI:
     )
     app.state.services = services
     install(app)
-    for router in ROUTERS:
-        app.include_router(router, prefix=PREFIX)
+    for part in PARTS:
+        app.include_router(part.router, prefix=PREFIX)
     return app
