@@ -42,6 +42,7 @@ from entrepot.content.writer import FileWriter, Room
 from entrepot.errors import InvalidError, UnavailableError
 from entrepot.lifecycle.gauge import StorageGauge
 from entrepot.lifecycle.leasing import RenewLease
+from entrepot.lifecycle.locks import LockTag
 from entrepot.lifecycle.queries import StorageQueries
 from entrepot.lifecycle.requests import RequestWork
 from entrepot.lifecycle.restore import RestoreTag
@@ -278,6 +279,7 @@ def _services(
         delete=Delete(pull, work, clock, settings.lifecycle.trash),
         undo=Undo(work, clock),
         restore_tag=RestoreTag(work, clock),
+        lock_tag=LockTag(work, clock),
         purge=Purge(work, clock),
         set_quota=SetQuota(work),
         storage=StorageQueries(database),

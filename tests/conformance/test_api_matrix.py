@@ -46,6 +46,8 @@ EXPECTED: dict[str, tuple[int, int, int, int, int]] = {
     # Of what is deleted here nothing is there (ABSENT): a row must not take away what the others ask for.
     "listTags": (200, 200, 200, 404, 401),
     "listTagHistory": (200, 200, 200, 404, 401),
+    "lockTag": (204, 403, 403, 404, 401),
+    "unlockTag": (204, 403, 403, 404, 401),
     "restoreTag": (404, 404, 403, 404, 401),  # no such move
     "deleteArtifact": (404, 403, 403, 404, 401),
     "deleteRepository": (404, 404, 404, 404, 401),

@@ -1,12 +1,13 @@
 """Tags over the management API: their list, their history, and moving one back."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.conformance.conftest import personal_token
-from tests.real.protocol import Registry
+from tests.real.protocol import Answer, Registry
 from tests.real.server import Server
 
 
@@ -104,3 +105,79 @@ def test_tags_and_histories_come_in_pages(admin: Registry, repository: str) -> N
     assert [page["items"][0]["rev"] for page in (first, second)] == [2, 1]
     assert second["next"] is None
     assert history(admin, repository, "never") == []
+
+
+# locks
+
+
+def lock(admin: Registry, repository: str, method: str = "PUT", tag: str = "v") -> int:
+    return admin.ask(method, f"/api/v1/repositories/{repository}/-/tags/{tag}/lock", b"").status
+
+
+def ways(admin: Registry, repository: str) -> dict[str, Callable[[], Answer]]:
+    """Every way to change what the tag `v` names, or to take it away."""
+    _, first = history(admin, repository)
+    now = history(admin, repository)[0]["digest"]
+    other = admin.ask("GET", f"/v2/{repository}/manifests/{first['digest']}")
+    typed = {"Content-Type": other.header("Content-Type")}
+    v2, api = f"/v2/{repository}/manifests", f"/api/v1/repositories/{repository}"
+    project = repository.partition("/")[0]
+    return {
+        "push": lambda: admin.ask("PUT", f"{v2}/v", other.body, typed),
+        "push of several tags": lambda: admin.ask("PUT", f"{v2}/{first['digest']}?tag=free&tag=v", other.body, typed),
+        "delete the tag": lambda: admin.ask("DELETE", f"{v2}/v"),
+        "delete the digest": lambda: admin.ask("DELETE", f"{v2}/{now}"),
+        "delete by the api": lambda: admin.ask("DELETE", f"{api}/-/artifacts/v"),
+        "delete the repository": lambda: admin.ask("DELETE", api),
+        "delete the project": lambda: admin.ask("DELETE", f"/api/v1/projects/{project}"),
+        "restore": lambda: restore(admin, repository, 1),
+    }
+
+
+def text_of(answer: Answer) -> str:
+    document = answer.json
+    return str(document["errors"][0]["message"] if "detail" not in document else document["detail"])
+
+
+def test_a_locked_tag_is_moved_and_deleted_by_no_way_and_each_says_the_same(admin: Registry, repository: str) -> None:
+    before = history(admin, repository)
+    assert lock(admin, repository) == 204
+    answers = {way: ask() for way, ask in ways(admin, repository).items()}
+
+    assert {way: answer.status for way, answer in answers.items()} == dict.fromkeys(answers, 403)
+    who = f"or ask who may unlock it (entrepot tag unlock {repository} v)"
+    text = f'tag "v" of {repository} is locked by admin: use another tag, {who}'
+    assert {text_of(answer) for answer in answers.values()} == {text}
+    assert history(admin, repository) == before
+    assert history(admin, repository, "free") == []
+    (listed,) = get(admin, repository, "")["items"]
+    assert (listed["name"], listed["locked_by"]) == ("v", "admin")
+
+
+def test_what_a_locked_tag_names_already_may_be_pushed_again(admin: Registry, repository: str) -> None:
+    now = admin.ask("GET", f"/v2/{repository}/manifests/v")
+    lock(admin, repository)
+    typed = {"Content-Type": now.header("Content-Type")}
+
+    assert admin.ask("PUT", f"/v2/{repository}/manifests/v", now.body, typed).status == 201
+
+
+@pytest.mark.parametrize("way", ["push", "delete the tag", "delete the digest", "restore", "delete the repository"])
+def test_an_unlocked_tag_is_as_any_other(admin: Registry, repository: str, way: str) -> None:
+    lock(admin, repository)
+    assert lock(admin, repository, "DELETE") == 204
+
+    assert ways(admin, repository)[way]().status < 300
+
+
+def test_there_must_be_a_tag_to_lock(admin: Registry, repository: str) -> None:
+    assert lock(admin, repository, tag="never") == 404
+    assert lock(admin, repository, "DELETE", tag="never") == 404
+
+
+def test_locks_are_on_record_once(admin: Registry, repository: str) -> None:
+    for method in ("PUT", "PUT", "DELETE", "DELETE"):
+        lock(admin, repository, method)
+    found = admin.ask("GET", f"/api/v1/audit?repository={repository}&limit=100").json["items"]
+
+    assert [item["action"] for item in found if "locked" in item["action"]] == ["tag.unlocked", "tag.locked"]

@@ -28,6 +28,7 @@ class Permission(StrEnum):
     AUDIT_READ = "audit.read"
     SYSTEM_READ = "system.read"
     TRASH_PURGE = "trash.purge"
+    TAG_LOCK = "tag.lock"
 
 
 class Role(StrEnum):

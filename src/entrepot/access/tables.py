@@ -31,6 +31,7 @@ secret: Final = Table(
     Column("expires_at", Instant, nullable=False),
     Column("revoked_at", Instant),
     Index("ix_secret_account_id", "account_id"),
+    Index("ix_secret_revoked_at", "revoked_at"),
 )
 
 role_grant: Final = Table(

@@ -69,6 +69,16 @@ class TagMoveUnknownError(NotFoundError):
         super().__init__(f"move {rev} of {place} named nothing; see: entrepot tag history {repository} {tag}")
 
 
+class TagLockedError(DeniedError):
+    """A tag that is locked: it can't be moved or deleted, nor what it names. by: who locked it."""
+
+    def __init__(self, repository: str, tag: str, by: str) -> None:
+        super().__init__(
+            f'tag "{tag}" of {repository} is locked by {by}: use another tag, '
+            f"or ask who may unlock it (entrepot tag unlock {repository} {tag})"
+        )
+
+
 class OperationUnknownError(NotFoundError):
     """No such operation, or nothing the caller may see."""
 

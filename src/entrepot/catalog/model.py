@@ -147,6 +147,20 @@ class TagDeleted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TagLocked(Event):
+    """A tag (the event's reference) can't be moved or deleted any more."""
+
+    ACTION: ClassVar = "tag.locked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagUnlocked(Event):
+    """A tag (the event's reference) can be moved and deleted again."""
+
+    ACTION: ClassVar = "tag.unlocked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CopySuspected(Event):
     """A stored copy of a digest turned out missing or short. key: which one."""
 

@@ -69,12 +69,13 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class TagRow:
-    """A tag: what it names, since when, and how often it was moved."""
+    """A tag: what it names, since when, how often it was moved, and who locked it (None: nobody)."""
 
     name: str
     digest: str
     rev: int
     moved_at: datetime
+    locked_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class CatalogQueries:
 
     async def tags(self, repository: Scoped[Repository], after: str, limit: int) -> list[TagRow]:
         """Tags behind the name *after*, in the order of their bytes."""
-        question = select(tag.c.name, tag.c.digest, tag.c.rev, tag.c.moved_at)
+        question = select(tag.c.name, tag.c.digest, tag.c.rev, tag.c.moved_at, tag.c.locked_by)
         question = question.where(tag.c.repo_id == repository.resource.id, tag.c.name > after)
         async with self.database.reading() as connection:
             return [TagRow(*row) for row in await connection.execute(question.order_by(tag.c.name).limit(limit))]

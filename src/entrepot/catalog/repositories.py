@@ -12,11 +12,11 @@ from sqlalchemy import ColumnElement, String, bindparam, func, literal, select, 
 from entrepot.access.authorize import made
 from entrepot.access.model import Project, Repository
 from entrepot.access.scoped import Scoped
-from entrepot.catalog import operations
+from entrepot.catalog import operations, tags
 from entrepot.catalog.errors import RepositoryUnknownError, UndoImpossibleError
 from entrepot.catalog.model import ASIDE, ProjectDeleted, RepositoryCreated, RepositoryDeleted
 from entrepot.catalog.operations import Deletion, Operation
-from entrepot.catalog.tables import project, repo
+from entrepot.catalog.tables import project, repo, tag
 from entrepot.ids import uuid7
 from entrepot.runtime.unit_of_work import Unit
 from entrepot.runtime.upsert import insert_or
@@ -49,11 +49,15 @@ async def ensure(unit: Unit, repository: Scoped[Repository], now: datetime) -> S
 
 
 async def delete(unit: Unit, repository: Scoped[Repository], when: Deletion) -> str:
-    """The repository is gone with all it has; the operation that undoes it. Raises RepositoryUnknownError."""
+    """The repository is gone with all it has; the operation that undoes it.
+
+    Raises RepositoryUnknownError, TagLockedError.
+    """
     resource = repository.resource
     there = (repo.c.id == resource.id) & repo.c.deleted_at.is_(None)
     if await unit.fetch_one(select(repo.c.id).where(there).with_for_update()) is None:
         raise RepositoryUnknownError
+    await tags.check_unlocked(unit, tag.c.repo_id == resource.id)
     where = {"project": resource.project.name, "repository": resource.name}
     op = await operations.begin(unit, operations.Kind.REPOSITORY, when, **where, reference="")
     await unit.execute(update(repo).where(there).values(name=ASIDE + op, deleted_at=when.at, delete_op=op))
@@ -62,13 +66,17 @@ async def delete(unit: Unit, repository: Scoped[Repository], when: Deletion) -> 
 
 
 async def delete_project(unit: Unit, owner: Scoped[Project], when: Deletion) -> str:
-    """The project is gone with its repositories; the operation that undoes it. Raises RepositoryUnknownError."""
+    """The project is gone with its repositories; the operation that undoes it.
+
+    Raises RepositoryUnknownError, TagLockedError.
+    """
     resource = owner.resource
     named = (project.c.id == resource.id) & (project.c.name == resource.name)
     if await unit.fetch_one(select(project.c.id).where(named).with_for_update()) is None:
         raise RepositoryUnknownError
     theirs = (repo.c.project_id == resource.id) & repo.c.deleted_at.is_(None)
     await unit.fetch_all(select(repo.c.id).where(theirs).order_by(repo.c.id).with_for_update())
+    await tags.check_unlocked(unit, tag.c.repo_id.in_(select(repo.c.id).where(theirs)))
     # The row's number is short, so the repositories' names get no longer than they may be.
     aside = f"{ASIDE}{resource.id}"
     op = await operations.begin(unit, operations.Kind.PROJECT, when, project=resource.name, reference=aside)

@@ -134,6 +134,8 @@ tag: Final = Table(
     Column("digest", DIGEST, nullable=False),
     Column("rev", Integer, nullable=False),
     Column("moved_at", Instant, nullable=False),
+    Column("locked_at", Instant),
+    Column("locked_by", String(255)),
     ForeignKeyConstraint(["repo_id", "digest"], ["manifest.repo_id", "manifest.digest"], ondelete="RESTRICT"),
     Index("ix_tag_repo_id_digest", "repo_id", "digest"),
 )

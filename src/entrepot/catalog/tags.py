@@ -2,28 +2,33 @@
 
 from datetime import datetime
 
+from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy import delete as delete_from
-from sqlalchemy import func, insert, select
 
 from entrepot.access.model import Repository
 from entrepot.access.scoped import Scoped
-from entrepot.catalog.errors import ManifestUnknownError
-from entrepot.catalog.model import TagDeleted, TagMoved
-from entrepot.catalog.tables import tag, tag_history
+from entrepot.catalog.errors import ManifestUnknownError, TagLockedError
+from entrepot.catalog.model import TagDeleted, TagLocked, TagMoved, TagUnlocked
+from entrepot.catalog.tables import repo, tag, tag_history
 from entrepot.oci.digest import Digest
 from entrepot.runtime.unit_of_work import Unit
 from entrepot.runtime.upsert import insert_or
 
 
 async def move(unit: Unit, repository: Scoped[Repository], name: str, digest: Digest, now: datetime) -> int:
-    """The tag *name* names *digest* from now on; its count of moves. A tag that names it already stays as it is."""
+    """The tag *name* names *digest* from now on; its count of moves. A tag that names it already stays as it is.
+
+    Raises TagLockedError.
+    """
     resource = repository.resource
     await unit.serialize("tag", resource.id, name)
     before = await unit.fetch_one(
-        select(tag.c.digest, tag.c.rev).where(tag.c.repo_id == resource.id, tag.c.name == name)
+        select(tag.c.digest, tag.c.rev, tag.c.locked_by).where(tag.c.repo_id == resource.id, tag.c.name == name)
     )
     if before is not None and before.digest == str(digest):
         return int(before.rev)
+    if before is not None and before.locked_by is not None:
+        raise TagLockedError(resource.name, name, before.locked_by)
     rev = await _next_rev(unit, resource.id, name)
     values = {"repo_id": resource.id, "name": name, "digest": str(digest), "rev": rev, "moved_at": now}
     key = [tag.c.repo_id, tag.c.name]
@@ -59,9 +64,13 @@ async def named_by(unit: Unit, repo_id: int, name: str, rev: int) -> str | None:
 
 
 async def delete(unit: Unit, repository: Scoped[Repository], name: str, now: datetime, op: str = "") -> None:
-    """The tag *name* is gone, by the operation *op*; what it named stays. Raises ManifestUnknownError."""
+    """The tag *name* is gone, by the operation *op*; what it named stays.
+
+    Raises ManifestUnknownError, TagLockedError.
+    """
     resource = repository.resource
     await unit.serialize("tag", resource.id, name)
+    await check_unlocked(unit, (tag.c.repo_id == resource.id) & (tag.c.name == name))
     statement = delete_from(tag).where(tag.c.repo_id == resource.id, tag.c.name == name).returning(tag.c.digest)
     row = await unit.fetch_one(statement)
     if row is None:
@@ -69,6 +78,31 @@ async def delete(unit: Unit, repository: Scoped[Repository], name: str, now: dat
     await _remember(unit, repository, name, await _next_rev(unit, resource.id, name), None, now, op)
     where = {"project": resource.project.name, "repository": resource.name}
     unit.emit(TagDeleted(**where, reference=name, digest=row.digest, operation=op))
+
+
+async def lock(unit: Unit, repository: Scoped[Repository], name: str, at: datetime | None) -> None:
+    """The tag *name* is locked since *at*; None: it is unlocked. Raises ManifestUnknownError."""
+    resource = repository.resource
+    await unit.serialize("tag", resource.id, name)
+    there = (tag.c.repo_id == resource.id) & (tag.c.name == name)
+    row = await unit.fetch_one(select(tag.c.digest, tag.c.locked_at).where(there))
+    if row is None:
+        raise ManifestUnknownError(f"{resource.name} has no tag {name}")
+    if (row.locked_at is None) == (at is None):
+        return
+    await unit.execute(update(tag).where(there).values(locked_at=at, locked_by=None if at is None else unit.by.name))
+    kind = TagLocked if at is not None else TagUnlocked
+    where = {"project": resource.project.name, "repository": resource.name}
+    unit.emit(kind(**where, reference=name, digest=row.digest))
+
+
+async def check_unlocked(unit: Unit, which: ColumnElement[bool]) -> None:
+    """Raises TagLockedError if one of the tags that match *which* is locked."""
+    question = select(tag.c.name, tag.c.locked_by, repo.c.name.label("repository"))
+    question = question.join(repo, repo.c.id == tag.c.repo_id).where(which, tag.c.locked_by.is_not(None)).limit(1)
+    row = await unit.fetch_one(question)
+    if row is not None:
+        raise TagLockedError(row.repository, row.name, row.locked_by)
 
 
 async def forget_all(

@@ -40,7 +40,7 @@ NOUNS: Final = {
     "robot": Noun("robot:app", "Create, list and delete machine accounts."),
     "token": Noun("token:app", "List and revoke your personal tokens."),
     "artifact": Noun("artifact:app", "Show an image and its packages, and delete it."),
-    "tag": Noun("tag:app", "List tags and their history, and move one back."),
+    "tag": Noun("tag:app", "List, restore and lock tags."),
     "repository": Noun("repository:app", "Delete repositories."),
     "trash": Noun("trash:app", "List what was deleted, and purge it."),
     "undo": Noun("trash:undo_app", "Take a deletion back.", verbs=False),

@@ -54,6 +54,7 @@ ANSWERS: Final[Mapping[type[EntrepotError], Answer]] = {
     catalog.StillReferencedError: Answer(405, "UNSUPPORTED", 409),
     catalog.OperationUnknownError: Answer(404, "NAME_UNKNOWN", 404),
     catalog.OperationOverError: Answer(409, "DENIED", 409),
+    catalog.TagLockedError: Answer(403, "DENIED", 403),
     catalog.TagMoveUnknownError: Answer(404, "MANIFEST_UNKNOWN", 404),
     catalog.UndoImpossibleError: Answer(409, "DENIED", 409),
     catalog.QuotaExceededError: Answer(403, "DENIED", 403),

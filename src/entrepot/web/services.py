@@ -11,6 +11,7 @@ from entrepot.audit.queries import SearchAudit
 from entrepot.catalog.projects import CreateProject, EditProject
 from entrepot.catalog.queries import CatalogQueries
 from entrepot.catalog.quota import SetQuota
+from entrepot.lifecycle.locks import LockTag
 from entrepot.lifecycle.queries import StorageQueries
 from entrepot.lifecycle.requests import RequestWork
 from entrepot.lifecycle.restore import RestoreTag
@@ -52,6 +53,7 @@ class Services:
     delete: Delete
     undo: Undo
     restore_tag: RestoreTag
+    lock_tag: LockTag
     purge: Purge
     set_quota: SetQuota
     storage: StorageQueries

@@ -1,4 +1,4 @@
-"""`entrepot tag`: what tags name, what they named before, and moving one back."""
+"""`entrepot tag`: what tags name, what they named before, moving one back, and locking one."""
 
 from typing import Annotated, Final
 from urllib.parse import quote
@@ -8,7 +8,7 @@ import typer
 from entrepot.cli.options import Insecure, Url, Wanted, client
 from entrepot.cli.output import Column, Format, Output, when
 
-app = typer.Typer(help="List tags and their history, and move one back.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(help="List, restore and lock tags.", no_args_is_help=True, add_completion=False)
 
 Repository = Annotated[str, typer.Argument(metavar="REPOSITORY", help="As in shop/web.")]
 Tag = Annotated[str, typer.Argument(metavar="TAG", help="As in 1.0.")]
@@ -19,6 +19,7 @@ TAGS: Final = (
     Column("DIGEST", "digest"),
     Column("MOVES", "rev"),
     Column("MOVED", when("moved_at")),
+    Column("LOCKED BY", "locked_by"),
 )
 HISTORY: Final = (
     Column("REV", "rev"),
@@ -69,6 +70,18 @@ def restore(
     """Move a tag back to what it named; what lies in the trash lives again with it."""
     restored = client(url, insecure=insecure).post(f"{_path(repository)}/{quote(tag)}/restore", {"rev": rev})
     Output.to_terminal(output).item(restored, RESTORED)
+
+
+@app.command("lock")
+def lock(repository: Repository, tag: Tag, url: Url = None, insecure: Insecure = False) -> None:
+    """Lock a tag: nobody moves or deletes it, or what it names."""
+    client(url, insecure=insecure).put(f"{_path(repository)}/{quote(tag)}/lock", {})
+
+
+@app.command("unlock")
+def unlock(repository: Repository, tag: Tag, url: Url = None, insecure: Insecure = False) -> None:
+    """Unlock a tag."""
+    client(url, insecure=insecure).delete(f"{_path(repository)}/{quote(tag)}/lock")
 
 
 def _path(repository: str) -> str:

@@ -17,12 +17,13 @@ AfterRev = Annotated[int | None, Query(ge=1, le=2**31 - 1, description=CURSOR)]
 
 
 class TagItem(BaseModel):
-    """A tag and what it names; rev: how often it was moved."""
+    """A tag and what it names; rev: how often it was moved; locked_by: null where it is not locked."""
 
     name: str
     digest: str
     rev: int
     moved_at: datetime
+    locked_by: str | None
 
 
 class TagMoveItem(BaseModel):
@@ -54,7 +55,7 @@ async def list_tags(asked: Asked, name: str, after: After = None, limit: Limit =
     """The tags of a repository, in the order of their names' bytes."""
     repository = await asked.repository(Permission.REPO_READ, name)
     rows = await asked.services.catalog.tags(repository, after or "", limit + 1)
-    items = [TagItem(name=row.name, digest=row.digest, rev=row.rev, moved_at=row.moved_at) for row in rows[:limit]]
+    items = [TagItem.model_validate(row, from_attributes=True) for row in rows[:limit]]
     return Page(items=items, next=items[-1].name if len(rows) > limit else None)
 
 
@@ -65,10 +66,7 @@ async def list_tag_history(
     """Every move of a tag, the last first, its deletions too; none of a tag that never was."""
     repository = await asked.repository(Permission.REPO_READ, name)
     rows = await asked.services.catalog.tag_history(repository, check_tag(tag), after, limit + 1)
-    items = [
-        TagMoveItem(rev=row.rev, digest=row.digest, actor=row.actor, at=row.at, operation=row.operation)
-        for row in rows[:limit]
-    ]
+    items = [TagMoveItem.model_validate(row, from_attributes=True) for row in rows[:limit]]
     return Page(items=items, next=str(items[-1].rev) if len(rows) > limit else None)
 
 
@@ -78,3 +76,15 @@ async def restore_tag(asked: Asked, name: str, tag: str, body: RestoreBody) -> R
     repository = await asked.repository(Permission.REPO_PUSH, name)
     restored = await asked.services.restore_tag(repository, check_tag(tag), body.rev)
     return RestoredTag(name=tag, digest=restored.digest, rev=restored.rev)
+
+
+@router.put("/repositories/{name:path}/-/tags/{tag}/lock", operation_id="lockTag", status_code=204)
+async def lock_tag(asked: Asked, name: str, tag: str) -> None:
+    """Locks a tag: nobody moves or deletes it, or what it names."""
+    await asked.services.lock_tag(await asked.repository(Permission.TAG_LOCK, name), check_tag(tag), locked=True)
+
+
+@router.delete("/repositories/{name:path}/-/tags/{tag}/lock", operation_id="unlockTag", status_code=204)
+async def unlock_tag(asked: Asked, name: str, tag: str) -> None:
+    """Unlocks a tag."""
+    await asked.services.lock_tag(await asked.repository(Permission.TAG_LOCK, name), check_tag(tag), locked=False)
