@@ -131,6 +131,25 @@ def test_the_trash_is_listed_with_who_deleted_what(server: Server, project: str)
     assert (row["repository"], row["reference"], row["actor"]) == (name, "v1", "admin")
 
 
+def test_a_tag_is_listed_restored_and_locked_from_the_command_line(server: Server, project: str) -> None:
+    name = f"{project}/web"
+    registry = rights(server, name)
+    first, second = (push(registry, name, layer, "v1") for layer in (b"first", b"second"))
+    (tag,) = entrepot_json(server, "tag", "list", name)
+    history = entrepot_json(server, "tag", "history", name, "v1")
+    restored = entrepot_json(server, "tag", "restore", name, "v1", "--rev", "1")
+    entrepot(server, "tag", "lock", name, "v1")
+    refused = entrepot(server, "tag", "restore", name, "v1", "--rev", "2", check=False)
+    entrepot(server, "tag", "unlock", name, "v1")
+
+    assert (tag["name"], tag["digest"], tag["rev"], tag["locked_by"]) == ("v1", second, 2, None)
+    assert [move["digest"] for move in history] == [second, first]
+    assert (restored["digest"], restored["rev"]) == (first, 3)
+    assert refused.returncode == 4
+    assert 'tag "v1"' in refused.stderr
+    assert entrepot_json(server, "tag", "restore", name, "v1", "--rev", "2")["digest"] == second
+
+
 def test_whoever_asked_for_a_purge_can_t_confirm_it(server: Server, project: str) -> None:
     name = f"{project}/web"
     registry = rights(server, name)
