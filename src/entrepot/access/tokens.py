@@ -61,18 +61,10 @@ class Tokens:
         header = {"alg": ALGORITHM, "typ": "JWT", "kid": self.keys.token.kid}
         return jwt.encode(header, claims, self.keys.token, algorithms=[ALGORITHM])
 
-    def principal(self, token: str, seen: Actor) -> Principal:
-        """The principal *token* was made for, as seen in this request. Raises TokenInvalidError."""
+    def principal(self, token: str, address: str, agent: str, request: str) -> Principal:
+        """The principal *token* was made for, as seen in this *request*. Raises TokenInvalidError."""
         claims = self._claims(token)
-        actor = Actor(
-            claims.name,
-            claims.kind,
-            claims.account_id,
-            claims.credential,
-            seen.source_ip,
-            seen.user_agent,
-            seen.request_id,
-        )
+        actor = Actor(claims.name, claims.kind, claims.account_id, claims.credential, address, agent, request)
         return Principal(actor, (), claims.access, claims.public, claims.catalog, claims.denied)
 
     def _claims(self, token: str) -> Claims:

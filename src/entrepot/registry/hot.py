@@ -94,20 +94,8 @@ class RegistryReads:
         """The manifest *reference* (tag or digest) of *name*; None if there is no such repository."""
         by_digest = ":" in reference
         statement = self.statements.by_digest if by_digest else self.statements.by_tag
-        row = await self.hot.one(statement, {"name": name, "reference": reference, "account": account})
-        if row is None:
-            return None
-        mode, digest, media_type, kind, size, body = row[4:10]
-        return Found(
-            _repository(name, row),
-            mode or "monitor",
-            digest,
-            media_type or "",
-            kind or "",
-            size or 0,
-            body or b"",
-            *row[10:],
-        )
+        values = {"name": name, "reference": reference, "account": account}
+        return await self.hot.found(statement, values, lambda row: _found(name, row))
 
     async def blob(self, name: str, digest: str) -> FoundBlob | None:
         """The blob *digest* of *name*; None if there is no such repository."""
@@ -169,6 +157,13 @@ class RegistryReads:
             values: dict[str, Value] = {"account": account, "last": last, "limit": limit}
             rows = await self.hot.all(self.statements.some_repositories, values)
         return [row[0] for row in rows]
+
+
+def _found(name: str, row: tuple[Any, ...]) -> Found:
+    """What a row of `by_tag` or `by_digest` says of the repository *name*."""
+    mode, digest, media_type, kind, size, body = row[4:10]
+    whole = (media_type or "", kind or "", size or 0, body or b"")
+    return Found(_repository(name, row), mode or "monitor", digest, *whole, *row[10:])
 
 
 def _repository(name: str, row: tuple[Any, ...]) -> Repository:

@@ -4,11 +4,13 @@ The statements are compiled once from the tables by `hot_sql` modules; nothing h
 write. `hot_sqlite.py` and `hot_postgres.py` are the two there are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 Value = str | bytes | int | None
+Row = tuple[Any, ...]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,12 @@ class HotReader(Protocol):
 
     async def one(self, statement: Statement, values: Mapping[str, Value]) -> tuple[Any, ...] | None:
         """The first row *statement* gives for *values*, or None. Raises DatabaseUnavailableError."""
+        ...
+
+    async def found(self, statement: Statement, values: Mapping[str, Value], make: Callable[[Row], T]) -> T | None:
+        """What *make* makes of the first row, or None. It depends on the row and *values* alone, and is immutable: it
+        may be remembered with the row. Raises DatabaseUnavailableError.
+        """
         ...
 
     async def all(self, statement: Statement, values: Mapping[str, Value]) -> list[tuple[Any, ...]]:

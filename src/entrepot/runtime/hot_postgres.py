@@ -3,7 +3,7 @@
 Always the primary: docker asks for what it pushed a moment ago, perhaps at another replica, and must get it.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from psycopg import AsyncConnection, Error
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from entrepot.runtime.errors import DatabaseUnavailableError
-from entrepot.runtime.hot import Statement, Value
+from entrepot.runtime.hot import Row, Statement, T, Value
 
 WAIT_SECONDS: Final = 5.0
 STATEMENT_TIMEOUT_MS: Final = 5_000
@@ -45,6 +45,11 @@ class PostgresReader:
         async with self._asking() as connection:
             cursor = await connection.execute(statement.sql, given)
             return await cursor.fetchone()
+
+    async def found(self, statement: Statement, values: Mapping[str, Value], make: Callable[[Row], T]) -> T | None:
+        """See HotReader."""
+        row = await self.one(statement, values)
+        return None if row is None else make(row)
 
     async def all(self, statement: Statement, values: Mapping[str, Value]) -> list[tuple[Any, ...]]:
         """See HotReader."""

@@ -8,12 +8,12 @@ callbacks in the order in which they came, and the end of the turn is put there 
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from entrepot.runtime.errors import DatabaseUnavailableError
-from entrepot.runtime.hot import Statement, Value
+from entrepot.runtime.hot import Row, Statement, T, Value
 
 REMEMBERED: Final = 1_024
 REMEMBERED_BYTES: Final = 16 << 10
@@ -31,7 +31,7 @@ class SqliteReader:
         self._connection.execute("PRAGMA query_only = ON")
         self._connection.execute("PRAGMA busy_timeout = 250")
         self._connection.execute("PRAGMA mmap_size = 268435456")
-        self._rows: dict[tuple[str, tuple[Value, ...]], tuple[Any, ...] | None] = {}
+        self._rows: dict[tuple[str, tuple[Value, ...]], Any] = {}
         self._rows_of = -1
         self._looked = False
 
@@ -40,22 +40,28 @@ class SqliteReader:
 
     async def one(self, statement: Statement, values: Mapping[str, Value]) -> tuple[Any, ...] | None:
         """See HotReader."""
+        return await self.found(statement, values, _itself)
+
+    async def found(self, statement: Statement, values: Mapping[str, Value], make: Callable[[Row], T]) -> T | None:
+        """See HotReader."""
         given = tuple(statement.values(values))
         key = (statement.sql, given)
         try:
             if not self._looked:
                 self._look()
             if key in self._rows:
-                return self._rows[key]
+                known: T | None = self._rows[key]
+                return known
             # A commit between the two questions makes the row newer than its version: then it is asked for again.
             cursor = self._connection.execute(statement.sql, given)
             row: tuple[Any, ...] | None = cursor.fetchone()
             cursor.close()  # a cursor left open would hold its snapshot
         except sqlite3.OperationalError as error:
             raise DatabaseUnavailableError("the database does not answer; try again") from error
+        made = None if row is None else make(row)
         if len(self._rows) < REMEMBERED and not (row and any(map(_is_long, row))):
-            self._rows[key] = row
-        return row
+            self._rows[key] = made
+        return made
 
     def _look(self) -> None:
         """Forgets the rows if anybody has committed since they were read."""
@@ -84,6 +90,10 @@ class SqliteReader:
     async def close(self) -> None:
         """See HotReader."""
         self._connection.close()
+
+
+def _itself(row: Row) -> Row:
+    return row
 
 
 def _is_long(value: Value) -> bool:

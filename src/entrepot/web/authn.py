@@ -31,7 +31,7 @@ class Authn:
         """
         scheme, value = _authorization(request)
         if scheme == "bearer":
-            principal = self.tokens.principal(value, request.actor())
+            principal = self.tokens.principal(value, request.client, request.agent(), request.id)
         else:
             name, secret = basic(value)
             principal = await self.authenticate.by_secret(

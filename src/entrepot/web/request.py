@@ -71,7 +71,11 @@ class Request:
 
     def actor(self) -> Actor:
         """Who asks, as far as it is known before any credential."""
-        return Actor("", "anonymous", None, "", self.client, self.headers.get("user-agent", "")[:512], self.id)
+        return Actor("", "anonymous", None, "", self.client, self.agent(), self.id)
+
+    def agent(self) -> str:
+        """What the client calls itself."""
+        return self.headers.get("user-agent", "")[:512]
 
     def length(self) -> int | None:
         """Content-Length; None if the body's length was not announced. Raises InvalidError."""

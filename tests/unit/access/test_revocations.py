@@ -1,6 +1,6 @@
 """Revoked secrets: known at once here, and never forgotten while a token made with one may live."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from entrepot.access.scopes import Scope, Scopes
 from entrepot.access.tokens import Tokens
 from entrepot.clock import FixedClock
 from entrepot.runtime.events.model import Actor
-from entrepot.runtime.hot import Statement, Value
+from entrepot.runtime.hot import Row, Statement, T, Value
 
 LIFE = timedelta(seconds=300)
 NOTHING = Statement("")
@@ -37,6 +37,9 @@ class MemoryReader:
 
     async def one(self, statement: Statement, values: Mapping[str, Value]) -> tuple[Any, ...] | None:
         raise AssertionError((statement, values))
+
+    async def found(self, statement: Statement, values: Mapping[str, Value], make: Callable[[Row], T]) -> T | None:
+        raise AssertionError((statement, values, make))
 
     async def all(self, statement: Statement, values: Mapping[str, Value]) -> list[tuple[Any, ...]]:
         del statement
@@ -92,7 +95,7 @@ async def test_a_token_ends_with_its_secret_also_when_it_was_seen_before(tmp_pat
     actor = Actor("shop+ci", "robot", 7, "SECRET1")
     scopes = Scopes((Scope("shop/web", ("pull", "push", "delete")),), catalog=True)
     token = await issue(Principal(actor, (Grant(Role.DEVELOPER, 1),)), scopes)
-    seen = tokens.principal(token, Actor("", "anonymous", source_ip="192.0.2.1"))
+    seen = tokens.principal(token, "192.0.2.1", "", "")
 
     assert (seen.actor.name, seen.actor.credential, seen.actor.source_ip) == ("shop+ci", "SECRET1", "192.0.2.1")
     assert seen.access == {"shop/web": frozenset({"pull", "push"})}
@@ -100,4 +103,4 @@ async def test_a_token_ends_with_its_secret_also_when_it_was_seen_before(tmp_pat
     assert seen.denied == {("shop/web", "delete"): "roles:developer"}
     known.add(frozenset({"SECRET1"}))
     with pytest.raises(TokenInvalidError, match="revoked"):
-        tokens.principal(token, actor)
+        tokens.principal(token, "", "", "")
