@@ -60,6 +60,7 @@ MATRIX = {
     Permission.PROJECT_CREATE: {Role.ADMIN},
     Permission.PROJECT_EDIT: {Role.ADMIN},
     Permission.TRASH_PURGE: {Role.ADMIN},
+    Permission.TAG_LOCK: {Role.ADMIN},
     Permission.ROBOT_WRITE: {Role.ADMIN},
     Permission.AUDIT_READ: {Role.ADMIN},
     Permission.SYSTEM_READ: {Role.ADMIN},
