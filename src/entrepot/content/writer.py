@@ -28,9 +28,6 @@ from entrepot.oci.errors import DigestInvalidError
 from entrepot.runtime.uninterrupted import uninterrupted
 
 BATCH_BYTES: Final = 1 << 20
-BATCH_PIECES: Final = 4_096
-"""However small the pieces are: each of them takes 50 bytes more than it has."""
-
 READ_BYTES: Final = 4 << 20
 STEP_BYTES: Final = 64 << 20
 WRITE_BACK_BYTES: Final = 8 << 20
@@ -155,8 +152,7 @@ class FileWriter:
 
         Raises what `append` does; by then nothing is written any more.
         """
-        batch: list[bytes] = []
-        waiting, length = 0, target.end
+        batch, length = bytearray(), target.end
         step: asyncio.Future[None] | None = None
         try:
             if body.length is None or body.length > BATCH_BYTES:
@@ -165,12 +161,11 @@ class FileWriter:
                 length += len(piece)
                 if length > self.max_bytes:
                     raise BodyTooLargeError(self.max_bytes)
-                if waiting >= BATCH_BYTES or len(batch) >= BATCH_PIECES:
+                if len(batch) >= BATCH_BYTES:
                     if step is not None:
                         await step
-                    step, batch, waiting = asyncio.ensure_future(on_disk(partial(target.write, batch))), [], 0
-                batch.append(piece)
-                waiting += len(piece)
+                    step, batch = asyncio.ensure_future(on_disk(partial(target.write, batch))), bytearray()
+                batch += piece
             if step is not None:
                 await step
             return await self._durable(partial(target.end_with, batch, then))
@@ -238,9 +233,8 @@ class _Target:
         vfs.reserve(self.descriptor, self.reserved, length)
         self.reserved += length
 
-    def write(self, pieces: list[bytes]) -> None:
-        """Adds *pieces*, where more is to come. Raises OSError, StorageUnavailableError."""
-        data = b"".join(pieces)
+    def write(self, data: bytearray) -> None:
+        """Adds *data*, where more is to come. Raises OSError, StorageUnavailableError."""
         if self.descriptor < 0:
             self.open(len(data))
         if self.end + len(data) > self.reserved:
@@ -249,12 +243,11 @@ class _Target:
             self.reserve(STEP_BYTES)
         self._add(data)
 
-    def end_with(self, pieces: list[bytes], then: Callable[[], bool]) -> bool:
-        """Adds *pieces*, the last; then all is durable, and *then* is asked.
+    def end_with(self, data: bytearray, then: Callable[[], bool]) -> bool:
+        """Adds *data*, the last; then all is durable, and *then* is asked.
 
         Raises OSError; of a file that was not synced nothing is left.
         """
-        data = b"".join(pieces)
         if self.descriptor < 0:
             self.open(len(data))
         self._add(data)
@@ -273,7 +266,7 @@ class _Target:
             os.close(self.descriptor)
             self.descriptor = -1
 
-    def _add(self, data: bytes) -> None:
+    def _add(self, data: bytearray) -> None:
         vfs.write_all(self.descriptor, data)
         self.end += len(data)
         if self.end - self.begun >= WRITE_BACK_BYTES:
