@@ -66,8 +66,8 @@ class SqliteReader:
     def _look(self) -> None:
         """Forgets the rows if anybody has committed since they were read."""
         asyncio.get_running_loop().call_soon(self._turn_ends)
-        self._looked = True
         version = self.data_version()
+        self._looked = True
         if version != self._rows_of:
             self._rows.clear()
             self._rows_of = version

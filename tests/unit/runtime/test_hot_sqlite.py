@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from entrepot.runtime.errors import DatabaseUnavailableError
 from entrepot.runtime.hot import Statement
 from entrepot.runtime.hot_sqlite import REMEMBERED, REMEMBERED_BYTES, SqliteReader
 
@@ -97,6 +98,25 @@ async def test_what_is_not_committed_is_not_seen(reader: SqliteReader, other: sq
     assert await reader.one(ASK, {"key": "a"}) is None
     other.execute("COMMIT")
     await asyncio.sleep(0)
+    assert await reader.one(ASK, {"key": "a"}) == (1,)
+
+
+async def test_nothing_is_remembered_past_a_question_for_commits_that_failed(
+    reader: SqliteReader, other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent() -> int:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    assert await reader.one(ASK, {"key": "a"}) is None
+    other.execute("INSERT INTO pair VALUES ('a', 1)")
+    await asyncio.sleep(0)
+    with monkeypatch.context() as broken:
+        broken.setattr(reader, "data_version", silent)
+        with pytest.raises(DatabaseUnavailableError):
+            await reader.one(ASK, {"key": "a"})
+        with pytest.raises(DatabaseUnavailableError):
+            await reader.one(ASK, {"key": "a"})  # in the same turn
+
     assert await reader.one(ASK, {"key": "a"}) == (1,)
 
 
