@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -45,6 +47,7 @@ if own == 0:
     child._serve(pid, request, [layer, theirs.detach()], encoder)
 theirs.close()
 assert ours.recv(1) == child.READY
+ours.send(child.GO)
 with open(sys.argv[3], "wb") as answer:
     while piece := ours.recv(1 << 20):
         answer.write(piece)
@@ -256,6 +259,22 @@ async def test_a_cancelled_task_ends_its_child(slow: IO[bytes]) -> None:
                 await pool.analyse(slow.fileno(), Digest.of(b""), SLOW_BYTES)
 
         assert pool.busy == frozenset()
+
+
+async def test_a_child_whose_asker_left_before_he_could_end_it_reads_nothing(
+    slow: IO[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def leave(channel: socket.socket) -> int:
+        await asyncio.to_thread(select.select, [channel], [], [], 10)
+        raise AnalyserError("left", "cancelled")
+
+    monkeypatch.setattr("entrepot.scanning.layers.pool._taken", leave)
+    async with LayerPool() as pool:
+        started = time.monotonic()
+        assert await refused(pool, slow) == "cancelled"
+        await until(lambda: not children_of(pool))
+
+        assert time.monotonic() - started < 0.5  # the layer alone takes a second
 
 
 def test_children_do_not_outlive_the_process_that_started_them(tmp_path: Path) -> None:

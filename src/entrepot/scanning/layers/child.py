@@ -2,9 +2,10 @@
 
 It imports once what reading needs, touches no layer itself, and waits on descriptor 0, a Unix socket, for messages: a
 `Request` with the layer's descriptor and a channel. For each it forks: the child takes the two as its descriptors 0
-and 1, gives up every right it will not need, and says over the channel that it is there: one byte, with a descriptor
-of itself (pidfd) by which it can be killed and by nothing else. Then it reads, writes one msgpack LayerFacts to the
-channel, and ends. An answer cut short is no msgpack, so nobody asks for its status. Design: scanning.md, section 3.1.
+and 1, and says over the channel that it is there: one byte, with a descriptor of itself (pidfd) by which it can be
+killed and by nothing else. Told to go on, so that nobody reads whom nobody could end, it gives up every right it will
+not need, reads, writes one msgpack LayerFacts to the channel, and ends. An answer cut short is no msgpack, so nobody
+asks for its status. Design: scanning.md, section 3.1.
 """
 
 import contextlib
@@ -26,6 +27,7 @@ from entrepot.scanning.model import LayerFacts
 
 REQUEST_BYTES: Final = 8 << 10
 READY: Final = b"."
+GO: Final = b"!"
 STDIN: Final = 0
 STDOUT: Final = 1
 
@@ -89,6 +91,8 @@ def _serve(parent: int, request: Request, descriptors: list[int], encoder: msgsp
         own = os.pidfd_open(os.getpid())
         with socket.socket(fileno=answers) as channel:
             socket.send_fds(channel, [READY], [own])
+            if not channel.recv(len(GO)):
+                os._exit(0)  # whoever asked has left
         os.close(own)
         os.close(layer)
         if not confine():

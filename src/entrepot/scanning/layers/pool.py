@@ -24,7 +24,7 @@ import msgspec
 
 from entrepot.oci.digest import Digest
 from entrepot.scanning.errors import AnalyserError
-from entrepot.scanning.layers.child import Request
+from entrepot.scanning.layers.child import GO, Request
 from entrepot.scanning.layers.limits import MIB, LayerLimits
 from entrepot.scanning.model import LayerFacts
 
@@ -140,6 +140,8 @@ class LayerPool:
             child = await _taken(ours)
             self._busy.add(child)
             try:
+                with contextlib.suppress(OSError):  # it is gone: that shows when its answer is read
+                    ours.send(GO)
                 output, writer = await asyncio.open_unix_connection(sock=ours)
                 try:
                     yield output

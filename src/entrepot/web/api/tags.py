@@ -1,4 +1,4 @@
-"""Endpoints: the tags of a repository, what each named before, and moving one back."""
+"""Endpoints: the tags of a repository, what each named before, moving one back, and locking one."""
 
 from datetime import datetime
 from typing import Annotated
