@@ -17,7 +17,7 @@ check: lint
 lint: changes
     ruff format --check
     ruff check
-    mypy --strict src tests benchmarks
+    mypy --strict src tests benchmarks deploy
     lint-imports --no-logo
     codespell
 
@@ -38,6 +38,10 @@ demo *ARGS:
 # Entrepot beside docker-registry and nginx on this machine (docs/reference/performance.md)
 bench *ARGS:
     python -m benchmarks.registry {{ ARGS }}
+
+# deploy/grafana/entrepot.json from the declared metrics
+dashboard:
+    python deploy/grafana/dashboard.py > deploy/grafana/entrepot.json
 
 # a user-visible change needs its note in changes/ (CONTRIBUTING.md); silent where there is nothing to compare with
 changes:

@@ -46,7 +46,7 @@ SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  no file of it has a name 
 PLACES: Final = ("ENTREPOT_DATA", "ENTREPOT_CONFIG", "ENTREPOT_SECRETS_DIR")
 """Variables that say where to read, not what."""
 
-CLIENT: Final = ("ENTREPOT_URL", "ENTREPOT_USERNAME", "ENTREPOT_PASSWORD")
+CLIENT: Final = ("ENTREPOT_URL", "ENTREPOT_USERNAME", "ENTREPOT_PASSWORD", "ENTREPOT_QUIET")
 """Variables of the client commands; the server knows them and does not read them."""
 
 TEST_PREFIX: Final = "ENTREPOT_TEST_"

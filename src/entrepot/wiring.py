@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,15 +19,20 @@ from entrepot.access.hot import AccessReads
 from entrepot.access.hot_sql import access_statements
 from entrepot.access.issue import IssueToken
 from entrepot.access.keys import Keys, load_keys, make_keys
+from entrepot.access.members import RemoveMember, SetMember, SetSiteRoles
 from entrepot.access.passwords import Passwords
+from entrepot.access.people import ChangePassword, CreatePerson, DisablePerson, ResetPassword
 from entrepot.access.queries import AccountQueries
 from entrepot.access.revocations import Revocations
 from entrepot.access.revoke import DeleteRobot, RevokeToken
+from entrepot.access.sessions import Sessions
+from entrepot.access.sign_in_links import SignInLinks
 from entrepot.access.tokens import Tokens
 from entrepot.audit.denials import RecordDenial
 from entrepot.audit.queries import SearchAudit
 from entrepot.audit.recorder import Recorder
 from entrepot.audit.spool import Spool
+from entrepot.catalog.lists import CatalogLists
 from entrepot.catalog.projects import CreateProject, EditProject
 from entrepot.catalog.queries import CatalogQueries
 from entrepot.catalog.quota import SetQuota
@@ -40,9 +45,15 @@ from entrepot.content.ports import BlobReader, BlobStore, UploadWriter
 from entrepot.content.reader import FileReader
 from entrepot.content.writer import FileWriter, Room
 from entrepot.errors import InvalidError, UnavailableError
+from entrepot.lifecycle.approve import DecidePromotion
 from entrepot.lifecycle.gauge import StorageGauge
 from entrepot.lifecycle.leasing import RenewLease
+from entrepot.lifecycle.lists import RepositoryLists
 from entrepot.lifecycle.locks import LockTag
+from entrepot.lifecycle.pipelines import SetPipeline
+from entrepot.lifecycle.plan import PlanDeletion
+from entrepot.lifecycle.promote import RequestPromotion
+from entrepot.lifecycle.promotion_lists import PromotionLists
 from entrepot.lifecycle.queries import StorageQueries
 from entrepot.lifecycle.requests import RequestWork
 from entrepot.lifecycle.restore import RestoreTag
@@ -65,6 +76,7 @@ from entrepot.runtime.errors import SchemaOldError
 from entrepot.runtime.events.model import SYSTEM
 from entrepot.runtime.hot import HotReader
 from entrepot.runtime.hot_sqlite import SqliteReader
+from entrepot.runtime.idempotency import Claims, MarkClaim
 from entrepot.runtime.jobs.queue import job_reader
 from entrepot.runtime.migrations.newest import NEWEST, revision_of
 from entrepot.runtime.quantities import parse_networks
@@ -73,17 +85,19 @@ from entrepot.runtime.unit_of_work import Reaction, Work
 from entrepot.scanning.feeds.receive import ReceiveFeed
 from entrepot.scanning.jobs import REACTIONS as SCANNING
 from entrepot.scanning.queries import ScanQueries
+from entrepot.scanning.steps import ReadSteps
 from entrepot.settings import Settings
 from entrepot.web.access_log import AccessLog
 from entrepot.web.admission import Admission, part
 from entrepot.web.app import App
 from entrepot.web.authn import Authn
+from entrepot.web.gauges import Gauges
 from entrepot.web.later import Later
 from entrepot.web.limits.body import Pace
 from entrepot.web.limits.turns import Turns
 from entrepot.web.ops import Ops
 from entrepot.web.respond import AsgiApp
-from entrepot.web.services import Services
+from entrepot.web.services import Services, SettingRow
 
 REACTIONS: tuple[Reaction, ...] = (*SCANNING, *POLICY)
 ROTATE_SECONDS = 0.5
@@ -110,7 +124,7 @@ def foundation(settings: Settings, patience: timedelta = PATIENCE) -> Foundation
     """The parts all roles share. patience: how long a statement may take. Raises InvalidError: an unknown URL."""
     clock, metrics = SystemClock(), StorageMetrics()
     database = open_database(settings.database_url.reveal(), settings.database.pool, patience)
-    work = Work(database, clock, (Recorder(clock),), REACTIONS)
+    work = Work(database, clock, (Recorder(clock), MarkClaim(clock)), REACTIONS)
     spool, scratch = settings.data / "spool", settings.data / "scratch"
     return Foundation(settings, clock, database, work, *_storage(settings, metrics, scratch), spool, scratch)
 
@@ -182,8 +196,11 @@ def _prepare_store(settings: Settings) -> None:
     asyncio.run(foundation(settings).files.prepare())
 
 
-def web_app(settings: Settings, draining: Callable[[], bool]) -> App:
-    """The application of a web process. draining: whether the server is about to stop."""
+def web_app(settings: Settings, draining: Callable[[], bool], described: Sequence[SettingRow] = ()) -> App:
+    """The application of a web process.
+
+    draining: whether the server is about to stop; described: the settings as people read them.
+    """
     base = foundation(settings)
     hot = hot_reader(base)
     keys = load_keys(settings.keys)
@@ -191,10 +208,21 @@ def web_app(settings: Settings, draining: Callable[[], bool]) -> App:
     admission = _admission(settings)
     access = AccessReads(hot, access_statements(base.database.kind))
     revocations = Revocations(access, base.clock, settings.access.token_ttl)
-    services = _services(base, hot, keys, spool, admission, access, revocations)
-    gauge = StorageGauge(services.storage, base.clock)
-    ops = Ops(hot, draining, str(settings.metrics), services.jobs.counts, gauge)
-    api = Later(lambda: _api(services))
+    services = _services(base, hot, keys, spool, admission, access, revocations, described)
+    storage, metrics = StorageGauge(services.storage, base.clock), Metrics()
+    gauges = Gauges(
+        services.jobs,
+        storage,
+        services.scans,
+        services.policy,
+        services.promotions,
+        base.spool,
+        settings.keys,
+        base.clock,
+        version("entrepot"),
+    )
+    ops = Ops(hot, draining, str(settings.metrics), gauges)
+    api, pages = Later(lambda: _api(services)), Later(lambda: _pages(services))
 
     @asynccontextmanager
     async def life() -> AsyncIterator[None]:
@@ -202,7 +230,7 @@ def web_app(settings: Settings, draining: Callable[[], bool]) -> App:
         with contextlib.suppress(UnavailableError):  # it is asked again beside; until it answers no pull is served
             await revocations.refresh()
         async with asyncio.TaskGroup() as group:
-            works = (_rotate(spool), _load(api), revocations.keep_fresh())
+            works = (_rotate(spool), _load(api, pages), revocations.keep_fresh(), metrics.watch_loop())
             beside = [group.create_task(work) for work in works]
             yield
             for task in beside:
@@ -211,7 +239,7 @@ def web_app(settings: Settings, draining: Callable[[], bool]) -> App:
         await base.database.close()
         await hot.close()
 
-    return App(services, ops, api, Metrics(), AccessLog(base.clock), life, admission)
+    return App(services, ops, api, pages, metrics, AccessLog(base.clock), life, admission)
 
 
 def _admission(settings: Settings) -> Admission:
@@ -233,8 +261,15 @@ def _api(services: Services) -> AsgiApp:
     return api_app(services, version("entrepot"))
 
 
-async def _load(api: Later) -> None:
-    await api.ready()
+def _pages(services: Services) -> AsgiApp:
+    from entrepot.web.pages.app import pages_app  # noqa: PLC0415  as above
+
+    return pages_app(services)
+
+
+async def _load(*later: Later) -> None:
+    for each in later:
+        await each.ready()
 
 
 async def _rotate(spool: Spool) -> None:
@@ -252,19 +287,23 @@ def _services(
     admission: Admission,
     access: AccessReads,
     revocations: Revocations,
+    described: Sequence[SettingRow],
 ) -> Services:
     settings, clock, work, database = base.settings, base.clock, base.work, base.database
     limits = settings.server.limits
     external = settings.external_url
     tokens = Tokens(keys, urlsplit(external).netloc, clock, revocations)
     delays = LoginDelays(settings.access.login_delay)
-    authenticate = Authenticate(access, Passwords(keys.hmac), keys.hmac, clock, spool, delays)
+    passwords = Passwords(keys.hmac)
+    authenticate = Authenticate(access, passwords, keys.hmac, clock, spool, delays)
     reads = RegistryReads(hot, registry_statements(database.kind))
     writer = base.writer
     pull = Pull(reads, base.reader, spool, clock, RenewLease(work, clock))
     upload_limits = UploadLimits(limits.uploads_per_repository, limits.uploads_per_account)
     jobs = job_reader(database)
+    storage, lists, repositories = StorageQueries(database), CatalogLists(database), RepositoryLists(database)
     return Services(
+        external=external,
         realm=f"{external}/v2/auth",
         service=tokens.service,
         token_seconds=int(settings.access.token_ttl.total_seconds()),
@@ -280,9 +319,13 @@ def _services(
         undo=Undo(work, clock),
         restore_tag=RestoreTag(work, clock),
         lock_tag=LockTag(work, clock),
+        request_promotion=RequestPromotion(work, clock),
+        decide_promotion=DecidePromotion(work, clock, access),
+        set_pipeline=SetPipeline(work),
+        promotions=PromotionLists(database, clock),
         purge=Purge(work, clock),
         set_quota=SetQuota(work),
-        storage=StorageQueries(database),
+        storage=storage,
         request_work=RequestWork(work),
         list_tags=ListTags(pull),
         list_repositories=ListRepositories(pull, access),
@@ -295,14 +338,29 @@ def _services(
         create_token=CreateToken(work, clock, keys.hmac),
         delete_robot=DeleteRobot(work, clock, revocations),
         revoke_token=RevokeToken(work, clock, revocations),
+        create_person=CreatePerson(work, clock, passwords),
+        disable_person=DisablePerson(work, clock, revocations),
+        change_password=ChangePassword(work, clock, authenticate, passwords, revocations),
+        reset_password=ResetPassword(work, clock, passwords, revocations),
+        set_member=SetMember(work, clock),
+        remove_member=RemoveMember(work, clock),
+        set_site_roles=SetSiteRoles(work, clock),
         accounts=AccountQueries(database),
         catalog=CatalogQueries(database),
         scans=ScanQueries(database, base.files),
+        steps=ReadSteps(base.files),
         policy=PolicyQueries(database),
         request_mode=RequestMode(work, clock),
         receive_feed=ReceiveFeed(work, jobs, writer, limits.feed_body_bytes),
         jobs=jobs,
         audit=SearchAudit(database),
+        claims=Claims(work, clock),
+        lists=lists,
+        repositories=repositories,
+        plan=PlanDeletion(work, clock, storage, lists, repositories),
+        sessions=Sessions(work, database, access, clock, keys.hmac),
+        sign_in_links=SignInLinks(work, access, clock, keys.hmac),
+        settings=described,
     )
 
 

@@ -47,6 +47,7 @@ FAULTS: Final = (
     ("tables-of-catalog", "registry/pull.py", "import entrepot.catalog.tables"),
     ("tables-of-scanning", "policy/verdicts.py", "import entrepot.scanning.tables"),
     ("tables-of-policy", "registry/visibility.py", "import entrepot.policy.tables"),
+    ("tables-of-lifecycle", "web/ops.py", "import entrepot.lifecycle.tables"),
     ("tables-of-audit", "web/ops.py", "import entrepot.audit.tables"),
     ("hot-sql", "web/app.py", "import entrepot.registry.hot_sql"),
     ("store-of-access", "registry/pull.py", "import entrepot.access.store"),

@@ -19,7 +19,7 @@ from entrepot.cli.output import ExitCode
 from entrepot.errors import EntrepotError
 from entrepot.runtime.events.model import Event
 from entrepot.runtime.jobs.model import Job
-from entrepot.runtime.telemetry.metrics import ROUTES
+from entrepot.runtime.telemetry.families import CODE, FAMILIES
 from entrepot.schema import SCHEMA
 from entrepot.settings import CLIENT as CLIENT_VARIABLES
 from entrepot.settings import KEYS, PLACES, Loaded, Settings, describe
@@ -166,13 +166,21 @@ def test_a_spooled_action_is_still_written(action: str) -> None:
     assert any(f'"{action}"' in path.read_text() for path in SOURCE.rglob("*.py"))
 
 
-def test_every_metric_has_its_line() -> None:
-    text = (SOURCE / "runtime/telemetry/metrics.py").read_text()
-    counters = re.findall(r'Counter\(\s*"(entrepot_\w+)"', text)
-    names = set(re.findall(r'"(entrepot_\w+)"', text)) - set(counters) | {f"{name}_total" for name in counters}
+def test_every_metric_has_its_line_with_its_labels() -> None:
+    rows = {family.name: (code(*family.label_names), family.help) for family in FAMILIES}
+    described = re.findall(r"^\| `(entrepot_\w+)` \| ([^|]+) \| ([^|]+) \|$", page("telemetry.md"), re.MULTILINE)
 
-    assert set(re.findall(r"^\| `(entrepot_\w+)`", page("telemetry.md"), re.MULTILINE)) == names
-    assert [route for route in ROUTES if f"`{route}`" not in page("telemetry.md")] == []
+    assert {name: (labels, told) for name, labels, told in described} == rows
+
+
+def test_every_label_has_its_line_with_its_values() -> None:
+    labels = {label.name: label for family in FAMILIES for label in family.labels}
+    rows = [
+        f"| `{label.name}` | {code(*label.values)} |" for label in labels.values() if label.values and label != CODE
+    ]
+
+    assert missing(rows, page("telemetry.md")) == ""
+    assert [name for name in labels if f"| `{name}` |" not in page("telemetry.md")] == []
 
 
 def test_every_job_has_its_line() -> None:

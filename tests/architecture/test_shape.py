@@ -34,8 +34,7 @@ ONLY_HERE: Final[tuple[tuple[str, dict[str, str]], ...]] = (
         r"os\.environ|os\.getenv|\benviron\b",
         {
             "settings.py": "the server's settings",
-            "cli/options.py": "the client's address and credential",
-            "cli/commands/login.py": "where the user keeps his logins",
+            "cli/user.py": "the client's address, credential and files",
             "cli/demo/clients.py": "what the demo hands to skopeo and podman",
             "cli/demo/server.py": "what the demo hands to its server",
         },

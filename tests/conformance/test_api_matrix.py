@@ -18,6 +18,7 @@ EXPECTED: dict[str, tuple[int, int, int, int, int]] = {
     "whoAmI": (200, 200, 200, 200, 401),
     # Everybody here holds a secret, and a secret makes no others; with the password it is 201, as the fixtures see.
     "createToken": (403, 403, 403, 403, 401),
+    "createSignInLink": (403, 403, 403, 403, 401),
     "listTokens": (200, 200, 200, 200, 401),
     "revokeToken": (
         404,
@@ -26,15 +27,30 @@ EXPECTED: dict[str, tuple[int, int, int, int, int]] = {
         404,
         401,
     ),  # nobody's: the admin's own is revoked by him alone, see test_v2_revocation
+    "changePassword": (422, 403, 403, 403, 401),  # too short, so nobody's password is tried; robots have none
+    "listAccounts": (200, 403, 403, 403, 401),
+    "createAccount": (201, 403, 403, 403, 401),
+    "getAccount": (404, 403, 403, 403, 401),
+    "deleteAccount": (404, 403, 403, 403, 401),
+    "setAccountRoles": (404, 403, 403, 403, 401),
+    "resetPassword": (404, 403, 403, 403, 401),
+    "listMembers": (200, 403, 403, 404, 401),
+    "getMember": (404, 403, 403, 404, 401),
+    "setMember": (404, 403, 403, 404, 401),
+    "removeMember": (404, 403, 403, 404, 401),
     "listProjects": (200, 200, 200, 200, 401),
     "createProject": (201, 403, 403, 403, 401),
+    "getProject": (200, 200, 200, 404, 401),
     "editProject": (200, 403, 403, 404, 401),
+    "listRepositories": (200, 200, 200, 200, 401),
     "listRobots": (200, 403, 403, 404, 401),
     "createRobot": (201, 403, 403, 404, 401),
     "deleteRobot": (404, 403, 403, 404, 401),  # none of that name
     "getPolicy": (200, 200, 200, 404, 401),
     "setPolicyMode": (202, 403, 403, 404, 401),
     "getArtifact": (200, 200, 200, 404, 401),
+    "getArtifactTree": (200, 200, 200, 404, 401),
+    "diffArtifacts": (200, 200, 200, 404, 401),
     "getScan": (200, 200, 200, 404, 401),
     "listPackages": (200, 200, 200, 404, 401),
     "listFindings": (200, 200, 200, 404, 401),
@@ -45,11 +61,22 @@ EXPECTED: dict[str, tuple[int, int, int, int, int]] = {
     "searchAudit": (200, 403, 403, 403, 401),
     # Of what is deleted here nothing is there (ABSENT): a row must not take away what the others ask for.
     "listTags": (200, 200, 200, 404, 401),
+    "getTag": (200, 200, 200, 404, 401),
     "listTagHistory": (200, 200, 200, 404, 401),
     "lockTag": (204, 403, 403, 404, 401),
     "unlockTag": (204, 403, 403, 404, 401),
     "restoreTag": (404, 404, 403, 404, 401),  # no such move
     "deleteArtifact": (404, 403, 403, 404, 401),
+    "listPromotions": (200, 200, 200, 200, 401),
+    "requestPromotion": (422, 422, 403, 404, 401),  # no such stage
+    "rollBackPromotion": (422, 422, 403, 404, 401),  # not where promotions go to
+    "getPromotion": (404, 404, 404, 404, 401),
+    "approvePromotion": (404, 404, 404, 404, 401),  # who may is in test_v2_promotions
+    "rejectPromotion": (404, 404, 404, 404, 401),
+    "withdrawPromotion": (404, 404, 404, 404, 401),
+    "listStagesOfArtifact": (200, 200, 200, 404, 401),
+    "getPipeline": (200, 200, 200, 404, 401),
+    "setPipeline": (200, 403, 403, 404, 401),
     "deleteRepository": (404, 404, 404, 404, 401),
     "deleteProject": (404, 403, 403, 403, 401),
     "listOperations": (200, 403, 403, 403, 401),
@@ -67,18 +94,29 @@ EXPECTED: dict[str, tuple[int, int, int, int, int]] = {
 }
 BODIES: dict[str, Callable[[], Any]] = {
     "createToken": lambda: {"name": "matrix"},
+    "createAccount": lambda: {"name": f"a{uuid.uuid4().hex[:12]}"},
+    "changePassword": lambda: {"old": "x", "new": "short"},
+    "setAccountRoles": lambda: {"roles": ["viewer"]},
+    "setMember": lambda: {"role": "viewer"},
     "createProject": lambda: {"name": f"m{uuid.uuid4().hex[:12]}"},
     "createRobot": lambda: {"name": f"r{uuid.uuid4().hex[:12]}", "role": "viewer"},
     "setPolicyMode": lambda: {"mode": "monitor"},
     "editProject": lambda: {"visibility": "private"},
     "restoreTag": lambda: {"rev": 1_000},
     "setQuota": lambda: {"limit": None},
+    "requestPromotion": lambda: {"stage": "moon", "items": [{"reference": "v1"}]},
+    "rollBackPromotion": lambda: {"tag": "v1"},
+    "rejectPromotion": lambda: {"reason": "not today"},
+    "setPipeline": lambda: {"stages": [{"name": "development"}], "moves": []},
 }
+PLACED = ("requestPromotion", "rollBackPromotion")
+"""Operations whose body names the repository."""
 ABSENT = {
     "deleteArtifact": {"reference": "none"},
     "deleteRepository": {"name": "none/none"},
     "deleteProject": {"project": "none"},
 }
+QUERIES = {"diffArtifacts": "?with=v1"}
 ID = "operationId"
 
 
@@ -98,10 +136,11 @@ class Site:
 
     def ask(self, persona: str, method: str, path: str, id_: str) -> Answer:
         """The answer to *persona*'s call of an operation."""
-        url = path.format(**self.values | ABSENT.get(id_, {}))
-        body, headers = None, {}
+        url = path.format(**self.values | ABSENT.get(id_, {})) + QUERIES.get(id_, "")
+        body, headers = None, {} if method in {"GET", "POST"} else {"If-Match": "*"}
         if id_ in BODIES:
-            body, headers = json.dumps(BODIES[id_]()).encode(), {"Content-Type": "application/json"}
+            place = {"repository": self.values["name"]} if id_ in PLACED else {}
+            body, headers = json.dumps(BODIES[id_]() | place).encode(), headers | {"Content-Type": "application/json"}
         if id_ == "importFeed":
             body = b"not a feed: the job fails, and no feed changes"
         return self.clients[persona].ask(method, url, body, headers)
@@ -125,8 +164,15 @@ def site(shared_server: Server) -> Site:
     shared_server.wait_for_scan(f"{project}/web", "v1")
     job = shared_server.api("GET", "/jobs?limit=1")["items"][0]["id"]
     document = anonymous.ask("GET", "/api/v1/openapi.json").json
-    values = {"project": project, "name": f"{project}/web", "reference": digest, "tag": "v1", "job": job}
-    nobodys = {"token": "01M884B74R7KNNBWFE29JRQ6NT", "robot": "nobody", "operation": "0" * 26}
+    values = {
+        "project": project,
+        "name": f"{project}/web",
+        "reference": digest,
+        "tag": "v1",
+        "job": job,
+        "promotion": "none",
+    }
+    nobodys = {"token": "01M884B74R7KNNBWFE29JRQ6NT", "robot": "nobody", "account": "nobody", "operation": "0" * 26}
     return Site(clients, document, values | nobodys)
 
 

@@ -43,6 +43,33 @@ def test_all_faults_are_named_at_once(registry: Registry, project: str) -> None:
     assert pointers(problem(refused, 422)) == ["/days", "/name", "/role", "/x", "/y"]
 
 
+def test_a_name_s_fault_stands_beside_the_others(registry: Registry, project: str) -> None:
+    robot = post(registry, f"/projects/{project}/robots", {"name": CANARY, "role": "boss"})
+    new = post(registry, "/projects", {"name": CANARY, "visibility": "secret", "x": 1})
+
+    assert pointers(problem(robot, 422)) == ["/name", "/role"]
+    assert pointers(problem(new, 422)) == ["/name", "/visibility", "/x"]
+
+
+def test_faults_of_the_body_and_of_parameters_come_together(registry: Registry) -> None:
+    headers = JSON | {"If-Match": "x" * 2_000}
+    refused = registry.ask("PUT", "/api/v1/projects/none/quota", b'{"limit": -1, "x": 1}', headers)
+
+    assert pointers(problem(refused, 422)) == ["/limit", "/x", "If-Match"]
+
+
+@pytest.mark.parametrize(
+    ("query", "hint"),
+    [("limt=5", "did you mean limit?"), (f"{CANARY}=5", ""), ("limit=5&afterr=x", "did you mean after?")],
+)
+def test_a_parameter_that_is_none_is_422_and_the_one_that_was_meant_is_named(
+    registry: Registry, query: str, hint: str
+) -> None:
+    document = problem(registry.ask("GET", f"/api/v1/projects?{query}"), 422)
+
+    assert hint in document["errors"][0]["message"]
+
+
 @pytest.mark.parametrize(
     "document",
     [
@@ -127,7 +154,9 @@ def test_a_life_of_no_days_or_too_many_is_422(registry: Registry, days: Any) -> 
 def test_a_mode_that_is_none_is_422(registry: Registry, project: str, mode: Any) -> None:
     url = f"/api/v1/projects/{project}/policy/mode"
 
-    assert pointers(problem(registry.ask("PUT", url, json.dumps({"mode": mode}).encode(), JSON), 422)) == ["/mode"]
+    assert pointers(
+        problem(registry.ask("PUT", url, json.dumps({"mode": mode}).encode(), JSON | {"If-Match": "*"}), 422)
+    ) == ["/mode"]
 
 
 @pytest.mark.parametrize("path", ["/projects", "/jobs", "/audit"])
@@ -144,12 +173,14 @@ def test_a_cursor_that_is_none_is_422(registry: Registry, path: str, after: str)
 
 @pytest.mark.parametrize("part", ["packages", "findings"])
 @pytest.mark.parametrize("after", ["x", "-1", ULID, "1e3", "9" * 30, "%D9%A3"])
-def test_a_cursor_into_a_document_is_a_number(registry: Registry, repository: str, part: str, after: str) -> None:
+def test_a_cursor_into_a_document_that_is_none_is_422(
+    registry: Registry, repository: str, part: str, after: str
+) -> None:
     registry.push_image(repository, "v1")
     url = f"/api/v1/repositories/{repository}/-/artifacts/v1/{part}"
 
     assert pointers(problem(registry.ask("GET", f"{url}?after={after}"), 422)) == ["after"]
-    assert registry.ask("GET", f"{url}?after=5").json == {"items": [], "next": None}
+    assert registry.ask("GET", url).json == {"items": [], "next": None, "total": None}
 
 
 @pytest.mark.parametrize("name", ["since", "until"])

@@ -111,7 +111,7 @@ def test_tags_and_histories_come_in_pages(admin: Registry, repository: str) -> N
 
 
 def lock(admin: Registry, repository: str, method: str = "PUT", tag: str = "v") -> int:
-    return admin.ask(method, f"/api/v1/repositories/{repository}/-/tags/{tag}/lock", b"").status
+    return admin.ask(method, f"/api/v1/repositories/{repository}/-/tags/{tag}/lock", b"", {"If-Match": "*"}).status
 
 
 def ways(admin: Registry, repository: str) -> dict[str, Callable[[], Answer]]:

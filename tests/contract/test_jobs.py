@@ -25,7 +25,7 @@ from entrepot.runtime.database_url import Kind
 from entrepot.runtime.errors import DatabaseUnavailableError, JobUnknownError
 from entrepot.runtime.events.model import SYSTEM
 from entrepot.runtime.jobs.engine import engine_for
-from entrepot.runtime.jobs.model import MAX_ATTEMPTS, Handler, Job, JobRow, Taken, Task
+from entrepot.runtime.jobs.model import JOBS, MAX_ATTEMPTS, Handler, Job, JobRow, Taken, Task
 from entrepot.runtime.jobs.ports import Engine, JobReader
 from entrepot.runtime.jobs.queue import job_reader
 from entrepot.runtime.jobs.runner import Runner
@@ -356,7 +356,41 @@ async def test_ended_jobs_are_listed_by_state_and_name_newest_first(bench: Bench
     assert await listed("failed", None) == ["4"]
     assert await listed("waiting", "test.paint") == ["3"]
     assert await listed(None, "test.urgent") == ["4"]
+    assert await filtered(bench, "state=done") == ["2", "1"]
+    assert await filtered(bench, "name=test.paint and not state=done") == ["3"]
+    assert await filtered(bench, "attempts>=1 and created_at>0001-01-02 and finished_at!=none", "id") == ["1", "2", "4"]
+    assert await filtered(bench, 'error~"BROK"') == ["4"]
     assert await bench.jobs.counts() == {("layer", "done"): 2, ("layer", "failed"): 1, ("layer", "waiting"): 1}
+
+
+async def test_the_oldest_waiting_job_of_a_queue_is_the_one_that_waits_longest(bench: Bench) -> None:
+    assert await bench.jobs.oldest() == {}
+    await bench.enqueue(Paint("1"))
+    first = (await bench.jobs.page(None, None, None, 1))[0].created_at
+    await bench.enqueue(Paint("2"))
+
+    waits = await bench.jobs.oldest()
+    await bench.engine.done((await bench.take()).id)
+    later = await bench.jobs.oldest()
+    await bench.take()
+
+    assert waits == {"layer": first}
+    assert later.keys() == {"layer"}
+    assert later["layer"] >= first
+    assert await bench.jobs.oldest() == {}  # it runs
+
+
+async def filtered(bench: Bench, where: str, sort: str = "") -> list[str]:
+    """What the jobs that match are about, in pages of two."""
+    found, after = list[str](), ""
+    while True:
+        wanted = JOBS.wanted(datetime.now(UTC), where=where, sort=sort, after=after, limit=2, total=True)
+        part = await bench.jobs.listed("", "", wanted)
+        found += [row.args[-3] for row in part.items]
+        if part.next is None:
+            assert part.total == len(found)
+            return found
+        after = part.next
 
 
 async def test_pages_follow_one_another_without_gap(bench: Bench) -> None:

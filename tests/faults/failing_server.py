@@ -17,7 +17,7 @@ from pathlib import Path
 def _serve(folder: Path, port: int, memory: Path) -> None:
     from entrepot.cli.commands.serve import _web  # noqa: PLC0415
     from entrepot.runtime.lifeline import Lifeline  # noqa: PLC0415
-    from entrepot.settings import Settings  # noqa: PLC0415
+    from entrepot.settings import Loaded, Settings  # noqa: PLC0415
     from entrepot.web.settings import Server  # noqa: PLC0415
     from entrepot.wiring import prepare  # noqa: PLC0415
     from tests.faults.points import Points  # noqa: PLC0415
@@ -29,7 +29,7 @@ def _serve(folder: Path, port: int, memory: Path) -> None:
     settings = Settings(data=folder, server=Server(listen=f"127.0.0.1:{port}", web_workers=1, drain=timedelta(0)))
     prepare(settings)
     lifeline, _ = os.pipe()
-    _web(settings, Lifeline(lifeline))
+    _web(Loaded(settings, {}), Lifeline(lifeline))
 
 
 def main() -> None:

@@ -179,7 +179,7 @@ def test_every_change_leaves_an_event_with_who_from_where_and_which_request(shar
         return answer
 
     def api(actor: Credential, events: list[str], method: str, path: str, document: Any) -> Any:
-        body, form = json.dumps(document).encode(), {"Content-Type": "application/json"}
+        body, form = json.dumps(document).encode(), {"Content-Type": "application/json", "If-Match": "*"}
         return json.loads(change(actor, events, method, f"/api/v1{path}", body, **form).data)
 
     def manifest(reference: str, events: list[str], item: Any) -> None:

@@ -18,6 +18,7 @@ import pytest
 import urllib3
 
 from tests.real.daemons import free_port
+from tests.real.metrics import assert_only_declared
 
 READY_SECONDS: Final = 20
 JOB_SECONDS: Final = 60
@@ -135,6 +136,13 @@ class Server:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
+    def assert_counts_only_what_is_declared(self) -> None:
+        """Whatever was done to it, no series of its metrics has a label or value that is not declared."""
+        with contextlib.suppress(urllib3.exceptions.HTTPError):  # the test may have ended it
+            answer = self.http.request("GET", f"{self.url}/metrics", timeout=JOB_SECONDS)
+            if answer.status == 200:  # else its storage or database may be broken, on purpose
+                assert_only_declared(answer.data.decode())
+
     def wait_until(self, claim: str, holds: Callable[[], bool], seconds: float) -> None:
         """Wait until *holds*; fails with *claim* and the end of the log after *seconds*."""
         deadline = time.monotonic() + seconds
@@ -173,6 +181,8 @@ class Server:
         """The parsed answer of `/api/v1` + *path* to *document* (JSON). Raises ApiError on any status from 400 on."""
         body = None if document is None else json.dumps(document).encode()
         headers = {} if body is None else {"Content-Type": "application/json"}
+        if method in {"PUT", "PATCH"}:
+            headers["If-Match"] = "*"  # whatever it is: a test is alone with what it changes
         return self._checked(method, path, body, headers, credential)
 
     def create_project(self, name: str) -> None:
@@ -271,9 +281,10 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def running(server: Server) -> Iterator[Server]:
-    """*server*, started; nothing of it is left after."""
+    """*server*, started; nothing of it is left after, and it has counted nothing that is not declared."""
     try:
         yield server.start()
+        server.assert_counts_only_what_is_declared()
     finally:
         if server.process is not None and server.process.poll() is None:
             server.process.terminate()

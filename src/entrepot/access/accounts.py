@@ -10,7 +10,7 @@ from entrepot.access import store
 from entrepot.access.errors import AccountExistsError, AccountNameInvalidError, PermissionDeniedError
 from entrepot.access.hot import PASSWORD
 from entrepot.access.keys import write_private
-from entrepot.access.model import NewSecret, Principal, Project, Role
+from entrepot.access.model import ROBOT_ROLES, NewSecret, Principal, Project, Role
 from entrepot.access.passwords import hasher
 from entrepot.access.scoped import Scoped
 from entrepot.access.secrets import PERSONAL, ROBOT, new_secret, stored_form
@@ -73,8 +73,10 @@ class CreateRobot:
     async def __call__(self, project: Scoped[Project], name: str, role: Role, days: int) -> NewRobot:
         """A robot with *role* on *project*, whose secret lives *days* days (1-365).
 
-        Raises AccountNameInvalidError, AccountExistsError, InvalidError (days).
+        Raises AccountNameInvalidError, AccountExistsError, InvalidError (days; a role that robots do not have).
         """
+        if role not in ROBOT_ROLES:
+            raise InvalidError(f"a robot is {' or '.join(ROBOT_ROLES)}", "/role")
         if not ROBOT_NAME.match(name):
             raise AccountNameInvalidError(
                 "a robot's name has 1-64 lower-case letters, digits and . _ - between them", "/name"
@@ -86,7 +88,7 @@ class CreateRobot:
             account_id = await store.add_account(unit, "robot", login, project.resource.id, None, now)
             if account_id is None:
                 account_id = await _deleted_robot(unit, login, project.resource.id)
-            await store.add_grant(unit, account_id, role, project.resource.id)
+            await store.add_grant(unit, account_id, role, project.resource.id, now)
             hmac = stored_form(self.hmac_key, text)
             secret_id = await store.add_secret(unit, account_id, "first", hmac, now, expires_at)
             unit.emit(AccountCreated(project=project.resource.name, account=login, role=role.value))
@@ -145,7 +147,7 @@ async def ensure_admin(work: Work, clock: Clock, password_file: Path) -> bool:
         write_private(password_file, f"{password}\n".encode())
         account_id = await store.add_account(unit, "person", ADMIN, None, hasher().hash(password), clock.now())
         if account_id is not None:
-            await store.add_grant(unit, account_id, Role.ADMIN, None)
+            await store.add_grant(unit, account_id, Role.ADMIN, None, None)
             unit.emit(AccountCreated(account=ADMIN, role=Role.ADMIN.value))
     return True
 

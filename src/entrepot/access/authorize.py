@@ -6,7 +6,12 @@ because its actions were cut to the roles when it was issued. Pure: no I/O, no c
 
 from typing import Final, TypeVar
 
-from entrepot.access.errors import InsufficientScopeError, PermissionDeniedError, ProjectHiddenError
+from entrepot.access.errors import (
+    InsufficientScopeError,
+    PermissionDeniedError,
+    ProjectHiddenError,
+    StageProtectedError,
+)
 from entrepot.access.model import ACTIONS, ANONYMOUS, PUBLIC, ROLES, Permission, Principal, Project, Repository, Site
 from entrepot.access.scoped import Scoped
 from entrepot.access.scopes import CATALOG
@@ -22,12 +27,15 @@ def authorize(principal: Principal, permission: Permission, resource: T) -> Scop
     """A handle on *resource* for *principal*.
 
     Raises PermissionDeniedError with who lacks what, or with one text for absent and private; ProjectHiddenError
-    for a project he has no role on; InsufficientScopeError for a registry token that did not ask for the action.
+    for a project he has no role on; InsufficientScopeError for a registry token that did not ask for the action;
+    StageProtectedError for a push where tags change by promotion only, whatever road it comes by.
     """
     if principal.access is not None:
         _check_token(principal, permission, resource)
+        _check_stage(permission, resource)
         return Scoped(resource, principal, permission)
     if may(principal, permission, resource):
+        _check_stage(permission, resource)
         return Scoped(resource, principal, permission)
     if isinstance(resource, Project) and not _roles(principal, resource):
         raise ProjectHiddenError
@@ -120,6 +128,17 @@ def _project_id(resource: Site | Project | Repository) -> int | None:
 def _is_public(resource: Site | Project | Repository) -> bool:
     project = resource.project if isinstance(resource, Repository) else resource
     return isinstance(project, Project) and project.public
+
+
+def _check_stage(permission: Permission, resource: Site | Project | Repository) -> None:
+    if permission is not Permission.REPO_PUSH or not isinstance(resource, Repository):
+        return
+    protection = resource.protection
+    if protection is not None:
+        place, stage = protection
+        project = resource.project.name
+        base = resource.name[len(project) + len(place) + 2 :]
+        raise StageProtectedError(resource.name, f"{project}/{base}", stage)
 
 
 def _check_token(principal: Principal, permission: Permission, resource: Site | Project | Repository) -> None:

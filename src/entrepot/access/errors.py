@@ -37,6 +37,16 @@ class PermissionDeniedError(DeniedError):
         self.permission = permission
 
 
+class StageProtectedError(DeniedError):
+    """A push, or another change of a tag, where tags change by promotion only."""
+
+    def __init__(self, repository: str, source: str, stage: str) -> None:
+        super().__init__(
+            f'{repository} is in stage "{stage}", where tags change by promotion only: push {source}, '
+            f"then: entrepot promote request {source}:TAG {stage}"
+        )
+
+
 class AccountExistsError(ConflictError):
     """An account of that name is there already."""
 
@@ -45,8 +55,26 @@ class CredentialUnknownError(NotFoundError):
     """No such robot or personal token, or it is deleted already."""
 
 
+class AccountUnknownError(NotFoundError):
+    """No person of that name, or he is disabled."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no person of that name, or the account is disabled")
+
+
+class LastAdminError(ConflictError):
+    """Without this one nobody would be an admin of the site."""
+
+    def __init__(self) -> None:
+        super().__init__("this is the last admin of the site: give another person the role first")
+
+
+class PasswordWeakError(InvalidError):
+    """A password that is too short, too long, or can be guessed."""
+
+
 class AccountNameInvalidError(InvalidError):
-    """A name no robot can have."""
+    """A name no account can have."""
 
 
 class ScopeInvalidError(InvalidError):

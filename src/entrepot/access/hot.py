@@ -1,5 +1,6 @@
 """Who holds a secret, and which roles: read straight from the database at each use, so a change counts at once."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -8,12 +9,17 @@ from entrepot.access.model import Grant, Role
 from entrepot.runtime.hot import HotReader, Statement
 
 PASSWORD: Final = "password:"  # noqa: S105  how the id of a credential begins that is a password
-"""The id of a credential that is a password: this and the account's row."""
+"""How the id of a credential begins that is a password (`password_id`)."""
+
+
+def password_id(account_id: int, stored: str) -> str:
+    """The id of the password with the hash *stored*: another password of the account has another."""
+    return f"{PASSWORD}{account_id}.{hashlib.sha256(stored.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True)
 class AccessStatements:
-    """SQL: secret by hmac, password by name, grants by account, secrets revoked since."""
+    """SQL: secret by hmac, password by name, grants by account, secrets and passwords ended since."""
 
     secret: Statement
     password: Statement
@@ -48,16 +54,24 @@ class AccessReads:
         return Holder(row[0], row[1], row[2], row[3], datetime.fromtimestamp(row[4] / 1e6, UTC))
 
     async def holder_of_name(self, name: str) -> Holder | None:
-        """The account called *name*, with the hash of its password (empty if it has none)."""
+        """The account called *name*, with the hash of its password (empty if it has none); no disabled one."""
         row = await self.hot.one(self.statements.password, {"name": name})
-        return None if row is None else Holder(row[0], row[1], row[2], f"{PASSWORD}{row[0]}", None, row[3] or "")
+        if row is None:
+            return None
+        stored = row[3] or ""
+        return Holder(row[0], row[1], row[2], password_id(row[0], stored), None, stored)
 
     async def grants(self, account_id: int) -> tuple[Grant, ...]:
         """The roles given to the account."""
         rows = await self.hot.all(self.statements.grants, {"account": account_id})
-        return tuple(Grant(Role(role), project_id) for role, project_id in rows)
+        return tuple(Grant(Role(role), project_id, instant(at)) for role, project_id, at in rows)
 
     async def revoked(self, since: datetime) -> frozenset[str]:
-        """The ids of the secrets that were revoked after *since*."""
+        """The ids of the secrets and passwords that ended after *since*."""
         rows = await self.hot.all(self.statements.revoked, {"since": int(since.timestamp() * 1e6)})
         return frozenset(row[0] for row in rows)
+
+
+def instant(microseconds: int | None) -> datetime | None:
+    """The instant a database keeps as *microseconds* (UTC)."""
+    return None if microseconds is None else datetime.fromtimestamp(microseconds / 1e6, UTC)

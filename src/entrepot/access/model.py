@@ -6,6 +6,7 @@ An account (person or robot) proves itself with a secret and becomes a `Principa
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -29,6 +30,10 @@ class Permission(StrEnum):
     SYSTEM_READ = "system.read"
     TRASH_PURGE = "trash.purge"
     TAG_LOCK = "tag.lock"
+    ACCOUNT_MANAGE = "account.manage"
+    MEMBER_MANAGE = "member.manage"
+    PROMOTION_REQUEST = "promotion.request"
+    PROMOTION_APPROVE = "promotion.approve"
 
 
 class Role(StrEnum):
@@ -42,7 +47,7 @@ class Role(StrEnum):
 _VIEWER: Final = frozenset({Permission.REPO_READ, Permission.REPO_PULL, Permission.SCAN_READ})
 ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.ADMIN: frozenset(Permission),
-    Role.DEVELOPER: _VIEWER | {Permission.REPO_PUSH},
+    Role.DEVELOPER: _VIEWER | {Permission.REPO_PUSH, Permission.PROMOTION_REQUEST},
     Role.VIEWER: _VIEWER,
 }
 ROBOT_ROLES: Final = (Role.DEVELOPER, Role.VIEWER)
@@ -54,10 +59,21 @@ PUBLIC: Final = frozenset({Permission.REPO_PULL})
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A role on one project, or on the whole site (project_id None)."""
+    """A role on one project, or on the whole site (project_id None), since *granted_at* (None: long ago)."""
 
     role: Role
     project_id: int | None
+    granted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The roles of a person on one project, or on the site, the greatest first."""
+
+    roles: tuple[Role, ...] = ()
+
+    def __str__(self) -> str:
+        return ", ".join(self.roles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +83,15 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project, as something to have rights on. public: whether everybody may pull from it."""
+    """A project, as something to have rights on. public: whether everybody may pull from it.
+
+    protected: the places below it that change by promotion only, each with the name of its stage (catalog/stages.py).
+    """
 
     id: int
     name: str
     public: bool = False
+    protected: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +101,12 @@ class Repository:
     id: int
     name: str
     project: Project
+
+    @property
+    def protection(self) -> tuple[str, str] | None:
+        """The place it stands in and its stage, where that changes by promotion only; None elsewhere."""
+        rest = self.name[len(self.project.name) + 1 :]
+        return next((each for each in self.project.protected if rest.startswith(f"{each[0]}/")), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,44 @@ import asyncio
 import hashlib
 import hmac
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Final
+from typing import Final, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from entrepot.access.errors import LoginBusyError
+from entrepot.access.errors import LoginBusyError, PasswordWeakError
+from entrepot.access.secrets import is_secret
 
 THREADS: Final = 2
 QUEUE: Final = 64
 REMEMBERED_SECONDS: Final = 60
 REMEMBERED: Final = 1_000
+LEAST_LENGTH: Final = 12
+MOST_LENGTH: Final = 256
+LEAST_DIFFERENT: Final = 6
+LONG_NAME: Final = 4
+"""Characters from which on a name in a password makes it easier to guess."""
+T = TypeVar("T")
+
+
+def check_strength(name: str, password: str) -> None:
+    """Whether *password* may be that of the account *name*: long, and not to be guessed; what it is made of is free.
+
+    Raises PasswordWeakError. Spec: NIST SP 800-63B, 5.1.1.2.
+    """
+    if not LEAST_LENGTH <= len(password) <= MOST_LENGTH:
+        raise PasswordWeakError(f"a password has {LEAST_LENGTH} to {MOST_LENGTH} characters", "/new")
+    holds_name = len(name) >= LONG_NAME and name.casefold() in password.casefold()
+    if len(set(password)) < LEAST_DIFFERENT or holds_name:
+        raise PasswordWeakError(
+            f"a password has {LEAST_DIFFERENT} different characters at least, and not the account's name in it", "/new"
+        )
+    if is_secret(password) or not password.isprintable():
+        raise PasswordWeakError("a password is no token of ours, and has no characters that can't be typed", "/new")
 
 
 def hasher() -> PasswordHasher:
@@ -48,19 +72,25 @@ class Passwords:
         """
         if self.remembers(stored, password):
             return True, True
-        if self._waiting >= QUEUE:
-            raise LoginBusyError("too many logins at once; try again in a moment")
-        self._waiting += 1
-        try:
-            loop = asyncio.get_running_loop()
-            good = await loop.run_in_executor(self._pool, self._verify, stored, password)
-        finally:
-            self._waiting -= 1
+        good = await self._apart(lambda: self._verify(stored, password))
         if good:
             self._remembered[self._memory(stored, password)] = monotonic() + REMEMBERED_SECONDS
             while len(self._remembered) > REMEMBERED:
                 self._remembered.popitem(last=False)
         return good, False
+
+    async def hash(self, password: str) -> str:
+        """What is kept of *password*. Raises LoginBusyError when 64 already wait."""
+        return await self._apart(lambda: self._hasher.hash(password))
+
+    async def _apart(self, work: Callable[[], T]) -> T:
+        if self._waiting >= QUEUE:
+            raise LoginBusyError("too many logins at once; try again in a moment")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self._waiting -= 1
 
     def _memory(self, stored: str, password: str) -> str:
         return hmac.new(self.key, f"{stored}\0{password}".encode(), hashlib.sha256).hexdigest()

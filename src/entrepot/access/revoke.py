@@ -19,7 +19,7 @@ SECRET_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountDeleted(Event):
-    """A robot is no more: it has no role, and its secrets open nothing. account: its name."""
+    """An account is no more: it has no role, and nothing it had opens anything. account: its name."""
 
     ACTION: ClassVar = "account.deleted"
 

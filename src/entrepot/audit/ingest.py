@@ -11,15 +11,12 @@ import msgspec
 import structlog
 
 from entrepot.audit import store
-from entrepot.audit.spool import SUFFIX
+from entrepot.audit.spool import DAMAGED, SUFFIX
 from entrepot.runtime.events.model import SYSTEM
 from entrepot.runtime.unit_of_work import Work
 
 BATCH: Final = 1_000
 POLL_SECONDS: Final = 0.25
-DAMAGED: Final = ".damaged"
-"""What a file is called that the disk has hurt: its good lines are in the log, and it is kept for people to look at."""
-
 log = structlog.get_logger("audit")
 
 

@@ -22,6 +22,8 @@ from entrepot.ids import ulid
 from entrepot.runtime.events.model import Actor
 
 SUFFIX: Final = ".jsonl"
+DAMAGED: Final = ".damaged"
+"""What a file is called that the disk has hurt: its good lines are in the log, and it is kept for people to look at."""
 
 
 @dataclass(slots=True)

@@ -6,13 +6,14 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import insert
 
-from entrepot.audit.tables import audit_event
+from entrepot.audit.tables import audit_event, last_pull
 from entrepot.ids import ulid
 from entrepot.runtime.events.model import Actor, Event
 from entrepot.runtime.unit_of_work import Unit
 from entrepot.runtime.upsert import insert_or
 
 OK: Final = "ok"
+PULLED: Final = "manifest.pulled"
 
 
 def row_of(by: Actor, event: Event, at: datetime, id_: str | None = None) -> dict[str, Any]:
@@ -69,6 +70,12 @@ def row_of_pull(
 # Statements of each push stand built: building one and finding its compiled text again takes longer than running it.
 ADD: Final = insert(audit_event)
 ADD_SPOOLED: Final = insert_or(audit_event).on_conflict_do_nothing()
+LAST: Final = insert_or(last_pull)
+PULL: Final = LAST.on_conflict_do_update(
+    index_elements=[last_pull.c.repository],
+    set_={"at": LAST.excluded.at},
+    where=last_pull.c.at < LAST.excluded.at,
+)
 
 
 async def add(unit: Unit, row: dict[str, Any]) -> None:
@@ -79,3 +86,9 @@ async def add(unit: Unit, row: dict[str, Any]) -> None:
 async def add_spooled(unit: Unit, rows: list[dict[str, Any]]) -> None:
     """Rows from a spool; those already there, by id, are the same and stay."""
     await unit.execute(ADD_SPOOLED, rows)
+    pulled: dict[str, datetime] = {}
+    for row in rows:
+        if row["action"] == PULLED:
+            pulled[row["repository"]] = max(row["at"], pulled.get(row["repository"], row["at"]))
+    if pulled:  # sorted: two workers then wait for each other, but never both
+        await unit.execute(PULL, [{"repository": name, "at": pulled[name]} for name in sorted(pulled)])

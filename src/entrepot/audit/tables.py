@@ -1,4 +1,4 @@
-"""The record of who did what: rows are added, never changed."""
+"""The record of who did what: rows are added, never changed. Beside it, what is asked too often to be searched."""
 
 from typing import Final
 
@@ -30,4 +30,11 @@ audit_event: Final = Table(
     Index("ix_audit_event_repository_id", "repository", "id"),
     Index("ix_audit_event_digest_id", "digest", "id"),
     Index("ix_audit_event_at", "at"),
+)
+
+last_pull: Final = Table(
+    "last_pull",
+    METADATA,
+    Column("repository", String(255), primary_key=True),
+    Column("at", Instant, nullable=False),
 )

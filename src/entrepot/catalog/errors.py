@@ -79,6 +79,21 @@ class TagLockedError(DeniedError):
         )
 
 
+class PipelineInvalidError(InvalidError):
+    """Stages or moves that can't be. *wrong*: each thing that is."""
+
+    def __init__(self, wrong: Sequence[str]) -> None:
+        super().__init__("; ".join(wrong))
+        self.wrong = tuple(wrong)
+
+
+class ClosureTooLargeError(InvalidError):
+    """More manifests belong to one than can be promoted at once."""
+
+    def __init__(self, digest: str, most: int) -> None:
+        super().__init__(f"more than {most} manifests belong to {digest}: that is more than one promotion takes")
+
+
 class OperationUnknownError(NotFoundError):
     """No such operation, or nothing the caller may see."""
 

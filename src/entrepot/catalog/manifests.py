@@ -47,9 +47,43 @@ SUBJECT_WAIT: Final = blobs.LEASE * 7
 async def put(
     unit: Unit, repository: Scoped[Repository], reference: str, digest: Digest, document: Manifest, now: datetime
 ) -> Usage | None:
+    """The repository has *document*, whose digest is *digest*, from now on, and the account pushed it.
+
+    reference: the tag or digest it was pushed under. Gives and raises as `keep`.
+    """
+    resource = repository.resource
+    usage = await keep(unit, repository, digest, document, now)
+    push = {
+        "repo_id": resource.id,
+        "digest": str(digest),
+        "account_id": repository.principal.actor.account_id,
+        "at": now,
+    }
+    key = [manifest_push.c.repo_id, manifest_push.c.digest, manifest_push.c.account_id]
+    await unit.execute(
+        insert_or(manifest_push).values(push).on_conflict_do_update(index_elements=key, set_={"at": now})
+    )
+    unit.emit(
+        ManifestPushed(
+            project=resource.project.name,
+            repository=resource.name,
+            reference=reference,
+            digest=str(digest),
+            repo_id=resource.id,
+            kind=document.kind.value,
+            media_type=document.media_type,
+            size=len(document.body),
+        )
+    )
+    return usage
+
+
+async def keep(
+    unit: Unit, repository: Scoped[Repository], digest: Digest, document: Manifest, now: datetime
+) -> Usage | None:
     """The repository has *document*, whose digest is *digest*, from now on; a deleted one lives again.
 
-    reference: the tag or digest it was pushed under. Gives what the project keeps now if that became more.
+    Gives what the project keeps now if that became more. The blob row of *digest* must be there.
     Raises ManifestBlobUnknownError (every missing digest), SizeInvalidError, QuotaExceededError.
     """
     resource = repository.resource
@@ -80,30 +114,29 @@ async def put(
         if document.subject is not None and not await _live(unit, resource.id, [str(document.subject)]):
             place = [(resource.id, str(digest))]
             await reviews.ask(unit, reviews.Kind.MANIFEST, place, now + SUBJECT_WAIT, "no-subject")
-    push = {"repo_id": resource.id, "digest": str(digest), "account_id": actor.account_id, "at": now}
-    key = [manifest_push.c.repo_id, manifest_push.c.digest, manifest_push.c.account_id]
-    await unit.execute(
-        insert_or(manifest_push).values(push).on_conflict_do_update(index_elements=key, set_={"at": now})
-    )
-    unit.emit(
-        ManifestPushed(
-            project=resource.project.name,
-            repository=resource.name,
-            reference=reference,
-            digest=str(digest),
-            repo_id=resource.id,
-            kind=document.kind.value,
-            media_type=document.media_type,
-            size=len(document.body),
-        )
-    )
     return usage
+
+
+async def family(unit: Unit, repo_id: int, digests: Sequence[str]) -> list[str]:
+    """*digests*, the manifests they list, and the live referrers of all of these, with theirs."""
+    below = await _with_children(unit, repo_id, digests)
+    found = dict.fromkeys(below)
+    for digest in below:
+        found |= dict.fromkeys(await _referrers(unit, repo_id, digest))
+    return list(found)
 
 
 async def is_live(unit: Unit, repository: Scoped[Repository], digest: Digest) -> bool:
     """Whether the repository has the manifest *digest*."""
     there = (manifest.c.repo_id == repository.resource.id) & (manifest.c.digest == str(digest))
     return await unit.fetch_one(select(manifest.c.digest).where(there, manifest.c.deleted_at.is_(None))) is not None
+
+
+async def pushed_by(unit: Unit, repo_id: int, account_id: int, digests: Sequence[str]) -> bool:
+    """Whether the account pushed one of *digests* into the repository."""
+    own = (manifest_push.c.repo_id == repo_id) & (manifest_push.c.account_id == account_id)
+    question = select(manifest_push.c.digest).where(own, manifest_push.c.digest.in_(list(digests))).limit(1)
+    return await unit.fetch_one(question) is not None
 
 
 async def delete(

@@ -16,6 +16,7 @@ from entrepot.catalog.tables import project
 from entrepot.clock import Clock
 from entrepot.ids import uuid7
 from entrepot.oci.reference import COMPONENT
+from entrepot.runtime.errors import StaleError
 from entrepot.runtime.unit_of_work import Work
 from entrepot.runtime.upsert import insert_or
 
@@ -79,9 +80,17 @@ class EditProject:
     work: Work
 
     async def __call__(
-        self, scoped: Scoped[Project], visibility: Visibility | None, *, strict_sizes: bool | None
+        self,
+        scoped: Scoped[Project],
+        visibility: Visibility | None,
+        *,
+        strict_sizes: bool | None,
+        expected: Switches | None = None,
     ) -> Switches:
-        """How the project stands now; None leaves a switch as it is. At once, for those who pull already too."""
+        """How the project stands now; None leaves a switch as it is. At once, for those who pull already too.
+
+        expected: how it must have stood before, None for any way. Raises StaleError.
+        """
         own = project.c.id == scoped.resource.id
         async with self.work(scoped.principal.actor) as unit:
             question = select(project.c.visibility, project.c.strict_sizes).where(own).with_for_update()
@@ -89,6 +98,8 @@ class EditProject:
             if row is None:
                 raise ProjectUnknownError(f"no project {scoped.resource.name}")
             before = Switches(Visibility(row.visibility), row.strict_sizes)
+            if expected not in {None, before}:
+                raise StaleError
             after = Switches(
                 before.visibility if visibility is None else visibility,
                 before.strict_sizes if strict_sizes is None else strict_sizes,

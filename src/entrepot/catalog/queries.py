@@ -11,7 +11,7 @@ from entrepot.access.scoped import Scoped
 from entrepot.catalog.errors import ManifestUnknownError
 from entrepot.catalog.model import ASIDE
 from entrepot.catalog.tables import manifest, project, ref_blob, ref_manifest, repo, tag, tag_history
-from entrepot.content.tables import blob
+from entrepot.content.tables import blob, blob_copy
 from entrepot.oci.manifest import Manifest
 from entrepot.runtime.database import Database
 
@@ -68,6 +68,16 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferrerRow:
+    """A manifest that speaks of another."""
+
+    digest: str
+    artifact_type: str
+    size: int
+    pushed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class TagRow:
     """A tag: what it names, since when, how often it was moved, and who locked it (None: nobody)."""
 
@@ -108,12 +118,32 @@ class CatalogQueries:
         async with self.database.reading() as connection:
             return [ProjectRow(*row) for row in await connection.execute(question)]
 
+    async def nearly_full(self, ids: Iterable[int] | None, percent: int, limit: int) -> list[tuple[str, int, int]]:
+        """Projects that keep *percent* % of what they may: names, bytes kept and allowed; the least room first."""
+        share = 100 * project.c.quota_used >= percent * project.c.quota_limit
+        question = select(project.c.name, project.c.quota_used, project.c.quota_limit)
+        question = question.where(project.c.quota_limit.is_not(None), share, project.c.name.not_like(f"{ASIDE}%"))
+        question = question.where(project.c.id.in_(list(ids))) if ids is not None else question
+        question = question.order_by((project.c.quota_limit - project.c.quota_used), project.c.name).limit(limit)
+        async with self.database.reading() as connection:
+            return [(row[0], row[1], row[2]) for row in await connection.execute(question)]
+
     async def tags(self, repository: Scoped[Repository], after: str, limit: int) -> list[TagRow]:
         """Tags behind the name *after*, in the order of their bytes."""
         question = select(tag.c.name, tag.c.digest, tag.c.rev, tag.c.moved_at, tag.c.locked_by)
         question = question.where(tag.c.repo_id == repository.resource.id, tag.c.name > after)
         async with self.database.reading() as connection:
             return [TagRow(*row) for row in await connection.execute(question.order_by(tag.c.name).limit(limit))]
+
+    async def tag(self, repository: Scoped[Repository], name: str) -> TagRow:
+        """The tag *name*. Raises ManifestUnknownError."""
+        question = select(tag.c.name, tag.c.digest, tag.c.rev, tag.c.moved_at, tag.c.locked_by)
+        question = question.where(tag.c.repo_id == repository.resource.id, tag.c.name == name)
+        async with self.database.reading() as connection:
+            row = (await connection.execute(question)).one_or_none()
+        if row is None:
+            raise ManifestUnknownError(f"{repository.resource.name} has no tag {name}")
+        return TagRow(*row)
 
     async def tag_history(
         self, repository: Scoped[Repository], name: str, before: int | None, limit: int
@@ -125,6 +155,28 @@ class CatalogQueries:
         question = question if before is None else question.where(tag_history.c.rev < before)
         async with self.database.reading() as connection:
             return [TagMove(*row) for row in await connection.execute(question)]
+
+    async def referrers(self, artifact: Artifact, limit: int) -> list[ReferrerRow]:
+        """Manifests beside *artifact* whose subject it is, as pushed; at most *limit*."""
+        columns = (manifest.c.digest, manifest.c.artifact_type, manifest.c.size, manifest.c.pushed_at)
+        there = (manifest.c.repo_id == artifact.repo_id) & (manifest.c.subject_digest == artifact.digest)
+        question = select(*columns).where(there, manifest.c.deleted_at.is_(None))
+        question = question.order_by(manifest.c.pushed_at, manifest.c.digest).limit(limit)
+        async with self.database.reading() as connection:
+            return [ReferrerRow(*row) for row in await connection.execute(question)]
+
+    async def config_copy(self, artifact: Artifact) -> tuple[str, int] | None:
+        """Key and size of the config blob of *artifact*; None where it has none, or no good copy of it."""
+        names = (ref_blob.c.repo_id == artifact.repo_id) & (ref_blob.c.parent == artifact.digest)
+        question = (
+            select(blob_copy.c.key, blob_copy.c.size)
+            .join(ref_blob, ref_blob.c.digest == blob_copy.c.digest)
+            .where(names, ref_blob.c.kind == "config", blob_copy.c.state == "ready")
+            .limit(1)
+        )
+        async with self.database.reading() as connection:
+            row = (await connection.execute(question)).one_or_none()
+        return None if row is None else (row.key, row.size)
 
     async def artifact(self, repository: Scoped[Repository], reference: str) -> Artifact:
         """What *reference*, a tag or digest, names there. Raises ManifestUnknownError."""

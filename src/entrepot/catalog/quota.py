@@ -18,6 +18,7 @@ from entrepot.catalog.errors import QuotaExceededError
 from entrepot.catalog.model import QuotaChanged, QuotaNearlyUsed
 from entrepot.catalog.tables import manifest, project, repo, repo_blob
 from entrepot.content.tables import blob
+from entrepot.runtime.errors import StaleError
 from entrepot.runtime.unit_of_work import Unit, Work
 
 NEARLY: Final = 0.9
@@ -109,12 +110,20 @@ class SetQuota:
 
     work: Work
 
-    async def __call__(self, site: Scoped[Site], owner: Project, limit: int | None) -> Usage:
-        """*owner* may keep *limit* bytes, None for any number; what is there stays, also if it is more."""
-        return await self.work.run(site.principal.actor, lambda unit: self._set(unit, owner, limit))
+    async def __call__(
+        self, site: Scoped[Site], owner: Project, limit: int | None, expected: Usage | None = None
+    ) -> Usage:
+        """*owner* may keep *limit* bytes, None for any number; what is there stays, also if it is more.
 
-    async def _set(self, unit: Unit, owner: Project, limit: int | None) -> Usage:
+        expected: whose limit it must have had before, None for any. Raises StaleError.
+        """
+        return await self.work.run(site.principal.actor, lambda unit: self._set(unit, owner, limit, expected))
+
+    async def _set(self, unit: Unit, owner: Project, limit: int | None, expected: Usage | None) -> Usage:
+        await unit.execute(select(project.c.id).where(project.c.id == owner.id).with_for_update())
         before = await usage(unit, owner.id)
+        if expected is not None and expected.limit != before.limit:
+            raise StaleError
         if before.limit != limit:
             await unit.execute(update(project).where(project.c.id == owner.id).values(quota_limit=limit))
             unit.emit(QuotaChanged(project=owner.name, limit=limit, before=before.limit))

@@ -32,7 +32,7 @@ IS_THERE: Final = (
 async def ensure(unit: Unit, repository: Scoped[Repository], now: datetime) -> Scoped[Repository]:
     """*repository* with its row, made if it is not there or was deleted; it stays until *unit* ends."""
     wanted = repository.resource
-    if wanted.id and await _is_there(unit, wanted.id):
+    if wanted.id and await is_there(unit, wanted.id):
         return repository
     values = {"uid": uuid7(), "project_id": wanted.project.id, "name": wanted.name, "created_at": now}
     row = await unit.fetch_one(insert_or(repo).values(values).on_conflict_do_nothing().returning(repo.c.id))
@@ -130,7 +130,8 @@ def _below(new: str, old: str) -> ColumnElement[str]:
     return literal(new, String).concat(func.substr(repo.c.name, len(old) + 1, type_=String))
 
 
-async def _is_there(unit: Unit, repo_id: int) -> bool:
+async def is_there(unit: Unit, repo_id: int) -> bool:
+    """Whether the repository of that row is there; then it stays until *unit* ends."""
     return await unit.fetch_one(IS_THERE, {"repo": repo_id}) is not None
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    Text,
     text,
     true,
 )
@@ -37,6 +38,7 @@ project: Final = Table(
     Column("strict_sizes", Boolean, nullable=False, server_default=true()),
     Column("quota_limit", BigInteger),
     Column("quota_used", BigInteger, nullable=False, server_default=text("0")),
+    Column("pipeline", Text),
     CheckConstraint("visibility IN ('private', 'public')", name="visibility"),
 )
 
@@ -84,6 +86,7 @@ manifest: Final = Table(
     Index("ix_manifest_digest", "digest"),
     Index("ix_manifest_repo_id_subject_digest", "repo_id", "subject_digest", "pushed_at", "digest"),
     Index("ix_manifest_delete_op", "delete_op"),
+    Index("ix_manifest_repo_id_pushed_at", "repo_id", "pushed_at"),
 )
 
 manifest_push: Final = Table(

@@ -1,5 +1,6 @@
 """Tags: each move writes the row, its history and the event, so that nobody can forget one of them."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, insert, select, update
@@ -11,8 +12,18 @@ from entrepot.catalog.errors import ManifestUnknownError, TagLockedError
 from entrepot.catalog.model import TagDeleted, TagLocked, TagMoved, TagUnlocked
 from entrepot.catalog.tables import repo, tag, tag_history
 from entrepot.oci.digest import Digest
+from entrepot.runtime.errors import StaleError
 from entrepot.runtime.unit_of_work import Unit
 from entrepot.runtime.upsert import insert_or
+
+
+@dataclass(frozen=True, slots=True)
+class TagState:
+    """How a tag stands: what it names, by which move, and who locked it (None: nobody)."""
+
+    digest: str
+    rev: int
+    locked_by: str | None
 
 
 async def move(unit: Unit, repository: Scoped[Repository], name: str, digest: Digest, now: datetime) -> int:
@@ -63,6 +74,25 @@ async def named_by(unit: Unit, repo_id: int, name: str, rev: int) -> str | None:
     return None if row is None or row.digest is None else str(row.digest)
 
 
+async def named_before(unit: Unit, repo_id: int, name: str) -> str | None:
+    """The digest the tag *name* named last before the one it names now; None if it never named another."""
+    await unit.serialize("tag", repo_id, name)
+    now = await unit.fetch_one(select(tag.c.digest).where(tag.c.repo_id == repo_id, tag.c.name == name))
+    question = select(tag_history.c.digest).where(
+        tag_history.c.repo_id == repo_id,
+        tag_history.c.name == name,
+        tag_history.c.digest.is_not(None),
+        tag_history.c.digest != (now.digest if now is not None else ""),
+    )
+    row = await unit.fetch_one(question.order_by(tag_history.c.rev.desc()).limit(1))
+    return None if row is None else str(row.digest)
+
+
+async def check_free(unit: Unit, repo_id: int, name: str, digest: str) -> None:
+    """Raises TagLockedError if the tag *name* is locked and names another digest."""
+    await check_unlocked(unit, (tag.c.repo_id == repo_id) & (tag.c.name == name) & (tag.c.digest != digest))
+
+
 async def delete(unit: Unit, repository: Scoped[Repository], name: str, now: datetime, op: str = "") -> None:
     """The tag *name* is gone, by the operation *op*; what it named stays.
 
@@ -80,14 +110,21 @@ async def delete(unit: Unit, repository: Scoped[Repository], name: str, now: dat
     unit.emit(TagDeleted(**where, reference=name, digest=row.digest, operation=op))
 
 
-async def lock(unit: Unit, repository: Scoped[Repository], name: str, at: datetime | None) -> None:
-    """The tag *name* is locked since *at*; None: it is unlocked. Raises ManifestUnknownError."""
+async def lock(
+    unit: Unit, repository: Scoped[Repository], name: str, at: datetime | None, expected: TagState | None = None
+) -> None:
+    """The tag *name* is locked since *at*; None: it is unlocked. expected: how it must have stood, None for any way.
+
+    Raises ManifestUnknownError, StaleError.
+    """
     resource = repository.resource
     await unit.serialize("tag", resource.id, name)
     there = (tag.c.repo_id == resource.id) & (tag.c.name == name)
-    row = await unit.fetch_one(select(tag.c.digest, tag.c.locked_at).where(there))
+    row = await unit.fetch_one(select(tag.c.digest, tag.c.rev, tag.c.locked_by, tag.c.locked_at).where(there))
     if row is None:
         raise ManifestUnknownError(f"{resource.name} has no tag {name}")
+    if expected not in {None, TagState(row.digest, row.rev, row.locked_by)}:
+        raise StaleError
     if (row.locked_at is None) == (at is None):
         return
     await unit.execute(update(tag).where(there).values(locked_at=at, locked_by=None if at is None else unit.by.name))

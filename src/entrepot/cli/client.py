@@ -1,21 +1,24 @@
 """A client of the management API, for commands and for the demo. Synchronous; one instance per command.
 
-Who asks: ENTREPOT_USERNAME with ENTREPOT_PASSWORD, else the login saved for the server. Which server: the flag, else
-ENTREPOT_URL, else the last login's, else DEFAULT_URL. Failures are the kinds of `entrepot.errors`, with the server's
-own line as their message.
+Who asks: ENTREPOT_USERNAME with ENTREPOT_PASSWORD, else the login saved for the server, else docker's for it. Which
+server: the flag, else ENTREPOT_URL, else that of the context or login in use, else DEFAULT_URL. Failures are the kinds
+of `entrepot.errors`, with the server's own line as their message, and what may have been meant by a name that is not
+there.
 """
 
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from entrepot.cli.credentials import Credentials
-from entrepot.cli.http import Http, Server, basic
-from entrepot.cli.output import Item
+from entrepot.cli.docker_config import docker_login
+from entrepot.cli.http import Http, Server, basic, unchanged_since
+from entrepot.cli.output import BlockedError, Item
+from entrepot.cli.suggest import meant_by
 from entrepot.errors import (
     ConflictError,
     DeniedError,
@@ -39,6 +42,8 @@ PAGE: Final = 500
 POLL_SECONDS: Final = (0.01, 1.0)
 """The shortest and the longest pause; between them a tenth of the time waited so far."""
 JOB_SECONDS: Final = 600.0
+BLOCKED: Final = "BLOCKED"
+"""The code of a refusal by policy."""
 SCANNING: Final = frozenset({"queued", "analysing"})
 """States of a scan that is not over."""
 STATUS_KINDS: Final[Mapping[int, type[EntrepotError]]] = {
@@ -71,37 +76,48 @@ CONSEQUENCES: Final = ("scan.reevaluate", "scan.image", "policy.evaluate")
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Calls of the API on one server. authorization: the header's value, empty for none."""
+    """Calls of the API on one server. authorization: the header's value, empty for none.
+
+    suggests: whether to ask, of a name that is not there, what may have been meant.
+    """
 
     http: Http
     authorization: str
+    suggests: bool = True
 
     @classmethod
-    def of_user(cls, url: str | None, environment: Mapping[str, str], *, insecure: bool) -> "Client":
+    def of_user(
+        cls, url: str | None, environment: Mapping[str, str], *, insecure: bool, helpers: bool = True
+    ) -> "Client":
         """The client of the user whose *environment* is given, for the server at *url* (a flag) or as above.
 
-        Raises InvalidError (no address; one of ENTREPOT_USERNAME, ENTREPOT_PASSWORD alone; broken saved logins),
-        DeniedError (plain HTTP to another machine).
+        helpers: whether docker's credential helpers may be run. Raises InvalidError (no address; one of
+        ENTREPOT_USERNAME, ENTREPOT_PASSWORD alone; broken saved logins), DeniedError (plain HTTP to another machine).
         """
         saved = Credentials.of_user(environment)
         wanted = url or environment.get("ENTREPOT_URL") or None
-        login = saved.current() if wanted is None else saved.of(Server.parse(wanted, insecure=True).url)
-        address = wanted or (login.url if login else DEFAULT_URL)
-        http = Http(Server.parse(address, insecure=insecure or (login is not None and login.insecure)))
+        used = saved.in_use() if wanted is None else None
+        address = wanted or (used.url if used else DEFAULT_URL)
+        login = saved.of(Server.parse(address, insecure=True).url)
+        agreed = insecure or (login is not None and login.insecure) or (used is not None and used.insecure)
+        http = Http(Server.parse(address, insecure=agreed))
         username, password = environment.get("ENTREPOT_USERNAME"), environment.get("ENTREPOT_PASSWORD")
         if (username is None) != (password is None):
             raise InvalidError("ENTREPOT_USERNAME and ENTREPOT_PASSWORD are needed together")
         if username is not None and password is not None:
             return cls(http, basic(username, password))
-        return cls(http, f"Bearer {login.token}" if login else "")
+        if login is not None:
+            return cls(http, f"Bearer {login.token}")
+        account = docker_login(http.server.url, environment, helpers=helpers)
+        return cls(http, basic(*account) if account else "")
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Item:
         """The object at *path* (below the base). Raises the kinds of STATUS_KINDS, UnavailableError."""
         return self._call("GET", path, query)
 
-    def post(self, path: str, body: Item) -> Item:
+    def post(self, path: str, body: Item, query: Mapping[str, str] | None = None) -> Item:
         """What the server answers to *body*. Raises as `get`."""
-        return self._call("POST", path, None, body)
+        return self._call("POST", path, query, body)
 
     def put(self, path: str, body: Item) -> Item:
         """What the server answers to *body*. Raises as `get`."""
@@ -111,9 +127,18 @@ class Client:
         """What the server answers to *body*. Raises as `get`."""
         return self._call("PATCH", path, None, body)
 
-    def delete(self, path: str) -> Item:
+    def change(self, method: str, path: str, body: Item | None = None, shown_at: str = "") -> Item:
+        """What the server answers to *body*, if nobody changed meanwhile what it shows at *shown_at* (else: *path*).
+
+        Raises as `get`; PreconditionError where somebody did.
+        """
+        seen = self.http.send("GET", BASE + (shown_at or path), headers=self._headers())
+        self._answer(seen, shown_at or path)
+        return self._call(method, path, None, body, unchanged_since(seen))
+
+    def delete(self, path: str, query: Mapping[str, str] | None = None) -> Item:
         """What the server answers, once it is gone. Raises as `get`."""
-        return self._call("DELETE", path, None)
+        return self._call("DELETE", path, query)
 
     def upload(self, path: str, file: Path, query: Mapping[str, str]) -> Item:
         """What the server answers to the bytes of *file*, which are streamed. Raises as `get`, and OSError."""
@@ -129,15 +154,17 @@ class Client:
         left = most
         while left is None or left > 0:
             page = self.get(path, wanted | {"limit": str(min(PAGE, left or PAGE))})
-            found = page.get("items")
-            if not isinstance(found, list):
-                raise EntrepotError("the server's answer is no list: is it Entrepot, and of this version?")
+            found = _items(page)
             yield from found[:left]
             left = None if left is None else left - len(found)
             cursor = page.get("next")
             if not found or not isinstance(cursor, str):
                 return
             wanted["after"] = cursor
+
+    def short(self, path: str) -> list[Item]:
+        """The items of the list at *path*, which has no pages. Raises as `get`."""
+        return _items(self.get(path))
 
     def wait_for_job(self, job: str, seconds: float = JOB_SECONDS) -> Item:
         """The job *job*, once it is done. Raises JobFailedError, TimedOutError after *seconds*, else as `get`."""
@@ -180,10 +207,34 @@ class Client:
                 return
             time.sleep(min(max(shortest, waited / 10), longest, seconds - waited))
 
-    def _call(self, method: str, path: str, query: Mapping[str, str] | None, body: Item | None = None) -> Item:
+    def _call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Item | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> Item:
         data = None if body is None else json.dumps(body).encode()
-        headers = self._headers() | ({} if data is None else {"Content-Type": "application/json"})
-        return _decoded(self.http.send(method, BASE + path, headers=headers, query=query, body=data))
+        headers = self._headers() | dict(more or {}) | ({} if data is None else {"Content-Type": "application/json"})
+        return self._answer(self.http.send(method, BASE + path, headers=headers, query=query, body=data), path)
+
+    def _answer(self, response: "BaseHTTPResponse", path: str) -> Item:
+        try:
+            return _decoded(response)
+        except NotFoundError as error:
+            if not self.suggests:
+                raise
+            raise NotFoundError(error.message + self._suggestion(path)) from None
+
+    def _suggestion(self, path: str) -> str:
+        """What may have been meant by *path*, as the end of a line; empty if nobody knows."""
+        plain = replace(self, suggests=False)
+        try:
+            meant = meant_by(path, plain.get)
+        except EntrepotError:
+            return ""
+        return f"; did you mean {meant}?" if meant else ""
 
     def _headers(self) -> dict[str, str]:
         headers = {"Accept": "application/json, application/problem+json", "User-Agent": "entrepot-cli"}
@@ -198,6 +249,13 @@ def artifact_path(reference: Reference) -> str:
 def project_path(project: str) -> str:
     """Where the API has *project*."""
     return f"/projects/{quote(project, safe='')}"
+
+
+def _items(page: Item) -> list[Item]:
+    found = page.get("items")
+    if not isinstance(found, list):
+        raise EntrepotError("the server's answer is no list: is it Entrepot, and of this version?")
+    return found
 
 
 def _decoded(response: "BaseHTTPResponse") -> Item:
@@ -225,5 +283,5 @@ def _error(status: int, problem: Item) -> EntrepotError:
         named.append(f"trace {problem['trace_id']}")
     if status == 401:
         named.append("log in with entrepot login, or set ENTREPOT_USERNAME and ENTREPOT_PASSWORD")
-    kind = STATUS_KINDS.get(status, EntrepotError)
+    kind = BlockedError if problem.get("code") == BLOCKED else STATUS_KINDS.get(status, EntrepotError)
     return kind("; ".join([line, *named]))

@@ -126,5 +126,11 @@ class Http:
         return target
 
 
+def unchanged_since(answer: "BaseHTTPResponse") -> dict[str, str]:
+    """The header by which a change takes place only on what *answer* showed. Spec: RFC 9110, 13.1.1."""
+    tag = answer.headers.get("ETag")
+    return {} if tag is None else {"If-Match": tag}
+
+
 def _encoded(query: Mapping[str, str] | None) -> str:
     return "?" + urlencode(query) if query else ""

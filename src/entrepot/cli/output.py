@@ -1,9 +1,11 @@
-"""What the command line prints: tables for people, JSON for programs, one line for an error; and how it ends.
+"""What the command line prints: tables for people, documents for programs, one line for an error; and how it ends.
 
 Results go to stdout, everything else to stderr. Texts of a server or an image are shown as text only: control
-characters, with which a hostile name could rewrite the terminal, become U+FFFD, and rich's markup is not read.
+characters, with which a hostile name could rewrite the terminal, become U+FFFD or an escape, and rich's markup is not
+read.
 """
 
+import csv
 import json
 import re
 import sys
@@ -14,8 +16,10 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Final, TextIO
 
+from entrepot.cli.user import environment
 from entrepot.clock import Clock, SystemClock
 from entrepot.errors import DeniedError, EntrepotError, InvalidError, NotFoundError, UnauthenticatedError
+from entrepot.runtime.spreadsheet import harmless
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +27,13 @@ if TYPE_CHECKING:
 Item = dict[str, object]
 """One JSON object of the API."""
 
+QUIET: Final = "ENTREPOT_QUIET"
+"""The variable that `--quiet` stands for."""
+
 CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+STEERING: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What JSON lets stand unescaped in a string, and a terminal obeys."""
+
 UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 SEVERITY_STYLES: Final = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
 OUTCOME_STYLES: Final = {"pass": "green", "warn": "yellow", "block": "bold red", "error": "red", "denied": "red"}
@@ -61,6 +71,14 @@ class Format(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+    YAML = "yaml"
+    CSV = "csv"
+    NAME = "name"
+
+    @property
+    def is_document(self) -> bool:
+        """Whether all of a result is printed, for programs: a secret in it need not be told apart."""
+        return self in {Format.JSON, Format.YAML, Format.CSV}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,47 +99,69 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Prints results in one format on *stream*, and notes on *notes*."""
+    """Prints results in one format on *stream*, and notes on *notes*, unless *quiet*."""
 
     format: Format
     stream: TextIO
     notes: TextIO
     clock: Clock
+    quiet: bool = False
 
     @classmethod
     def to_terminal(cls, wanted: Format) -> "Output":
         """The output of this process."""
-        return cls(wanted, sys.stdout, sys.stderr, SystemClock())
+        return cls(wanted, sys.stdout, sys.stderr, SystemClock(), bool(environment().get(QUIET)))
 
-    def items(self, items: Iterable[Item], columns: Sequence[Column], empty: str) -> None:
-        """Print a list: as JSON the items as they are, in one array; as a table one row each, or the note *empty*."""
+    def items(self, items: Iterable[Item], columns: Sequence[Column], empty: str, name: Column | None = None) -> None:
+        """Print a list. As a document, the items as they are; as a table one row each, or the note *empty*.
+
+        name: what other commands take for an item; the first column, if not given.
+        """
         every = list(items)
-        if self.format is Format.JSON:
-            self._json(every)
-        elif not every:
-            self.note(empty)
-        else:
-            self._table(columns, [[column.of(item) for column in columns] for item in every])
+        match self.format:
+            case Format.JSON:
+                self._json(every)
+            case Format.YAML:
+                self._yaml(every)
+            case Format.TABLE if every:
+                self._table(columns, [[column.of(item) for column in columns] for item in every])
+            case Format.CSV if every:
+                self._csv(every)
+            case Format.NAME if every:
+                for item in every:
+                    self.text(plain(str((name or columns[0]).of(item))))
+            case _:
+                self.note(empty)
 
-    def item(self, item: Item, facts: Sequence[Column]) -> None:
-        """Print one thing: as JSON as it is, as a table one line for each of *facts*."""
-        if self.format is Format.JSON:
-            self._json(item)
-        else:
-            self._table((), [[fact.heading, fact.of(item)] for fact in facts])
+    def item(self, item: Item, facts: Sequence[Column], name: Column | None = None) -> None:
+        """Print one thing. As a document, as it is; as a table one line for each of *facts*. name: as of `items`."""
+        match self.format:
+            case Format.JSON:
+                self._json(item)
+            case Format.YAML:
+                self._yaml(item)
+            case Format.TABLE:
+                self._table((), [[fact.heading, fact.of(item)] for fact in facts])
+            case _:
+                self.items([item], facts, "", name)
 
     def text(self, line: str) -> None:
         """Print *line* alone on stdout, exactly: a secret, a digest, what a script reads."""
         self.stream.write(line + "\n")
 
     def note(self, line: str) -> None:
-        """Tell people *line*, on stderr."""
-        self.notes.write(plain(line) + "\n")
+        """Tell people *line*, on stderr, unless they want it quiet."""
+        if not self.quiet:
+            self.notes.write(plain(line) + "\n")
+
+    def fault(self, line: str) -> None:
+        """Tell people what failed, though the command goes on."""
+        self.notes.write(f"error: {plain(line)}\n")
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Callable[[str], None]]:
         """While inside, a terminal shows *what*, followed by what the given function is told. Else nothing is shown."""
-        if not self.notes.isatty():
+        if self.quiet or not self.notes.isatty():
             yield _unheard
             return
         from rich.text import Text  # noqa: PLC0415  rich costs 60 ms, which --help need not pay
@@ -130,7 +170,21 @@ class Output:
             yield lambda now: status.update(Text(plain(f"{what} {now}")))
 
     def _json(self, value: object) -> None:
-        self.stream.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(value, indent=2, ensure_ascii=False)
+        self.stream.write(STEERING.sub(lambda each: f"\\u{ord(each[0]):04x}", text) + "\n")
+
+    def _yaml(self, value: object) -> None:
+        import yaml  # noqa: PLC0415  see progress
+
+        self.stream.write(yaml.safe_dump(value, sort_keys=False, width=100_000))
+
+    def _csv(self, items: Sequence[Item]) -> None:
+        rows = [flat(item) for item in items]
+        writer = csv.DictWriter(
+            self.stream, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n"
+        )
+        writer.writeheader()
+        writer.writerows(rows)
 
     def _table(self, columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> None:
         from rich.table import Table  # noqa: PLC0415  see progress
@@ -176,6 +230,27 @@ def cell(value: object, now: datetime) -> str:
             return ", ".join(cell(each, now) for each in value) or "-"
         case _:
             return plain(str(value))
+
+
+def flat(item: Item, prefix: str = "") -> dict[str, str]:
+    """*item* as a row of CSV: what is inside of an object under a dotted name, a list of objects as JSON."""
+    row: dict[str, str] = {}
+    for key, value in item.items():
+        name = plain(f"{prefix}{key}")
+        match value:
+            case dict() if value:
+                row |= flat(value, f"{name}.")
+            case None | {} | []:
+                row[name] = ""
+            case bool() | int() | float():
+                row[name] = json.dumps(value)
+            case list() if all(isinstance(each, str) for each in value):
+                row[name] = harmless(plain(" ".join(value)))
+            case list():
+                row[name] = json.dumps(value)
+            case _:
+                row[name] = harmless(plain(str(value)))
+    return row
 
 
 def relative(at: datetime, now: datetime) -> str:

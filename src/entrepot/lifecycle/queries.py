@@ -91,21 +91,8 @@ class StorageQueries:
 
     async def repository(self, repository: Scoped[Repository]) -> Share:
         """What *repository* holds, its trash included."""
-        repo_id = repository.resource.id
-        other_link, other_manifest = repo_blob.alias(), manifest.alias()
-        elsewhere_link = select(other_link.c.digest).where(
-            other_link.c.digest == repo_blob.c.digest, other_link.c.repo_id != repo_id
-        )
-        elsewhere_manifest = select(other_manifest.c.digest).where(
-            other_manifest.c.digest == manifest.c.digest, other_manifest.c.repo_id != repo_id
-        )
-        links = select(blob.c.size, elsewhere_link.exists()).join(blob, blob.c.digest == repo_blob.c.digest)
-        manifests = select(manifest.c.size, elsewhere_manifest.exists())
         async with self.database.reading() as connection:
-            rows = list(await connection.execute(links.where(repo_blob.c.repo_id == repo_id)))
-            rows += list(await connection.execute(manifests.where(manifest.c.repo_id == repo_id)))
-        shared = sum(size for size, elsewhere in rows if elsewhere)
-        return Share(sum(size for size, _ in rows) - shared, shared)
+            return await _repository(connection, repository.resource.id)
 
     async def tag(self, repository: Scoped[Repository], name: str) -> Share:
         """What the tag *name* holds: its manifest, what that lists, and their blobs. Raises ManifestUnknownError."""
@@ -117,13 +104,60 @@ class StorageQueries:
                 raise ManifestUnknownError(f"{repository.resource.name} has no tag {name}")
             closure = await _closure(connection, repo_id, digest)
             own = await _freed_with(connection, repo_id, name, closure)
-            sizes = await _sizes(connection, repo_id, closure)
-            exclusive = 0
-            for each, (size, is_manifest) in sizes.items():
-                free = each in own if is_manifest else await _only_by(connection, repo_id, each, own)
-                if free and not await _is_elsewhere(connection, repo_id, each):
-                    exclusive += size
-        return Share(exclusive, sum(size for size, _ in sizes.values()) - exclusive)
+            return await _share(connection, repo_id, closure, own)
+
+    async def manifests(self, repository: Scoped[Repository], digests: Collection[str]) -> Share:
+        """What the manifests *digests* of *repository* hold, with their blobs."""
+        repo_id, own = repository.resource.id, frozenset(digests)
+        async with self.database.reading() as connection:
+            return await _share(connection, repo_id, sorted(own), own)
+
+    async def project(self, owner: Scoped[Project]) -> Share:
+        """What the repositories of *owner* hold that are not deleted; what several of them share counts once."""
+        theirs = select(repo.c.id).where(repo.c.project_id == owner.resource.id, repo.c.deleted_at.is_(None))
+        others = select(repo.c.id).where(repo.c.project_id != owner.resource.id)
+        other_link, other_manifest = repo_blob.alias(), manifest.alias()
+        link = select(other_link.c.digest).where(other_link.c.digest == blob.c.digest, other_link.c.repo_id.in_(others))
+        whole = select(other_manifest.c.digest).where(
+            other_manifest.c.digest == blob.c.digest, other_manifest.c.repo_id.in_(others)
+        )
+        held = union(
+            select(repo_blob.c.digest).where(repo_blob.c.repo_id.in_(theirs)),
+            select(manifest.c.digest).where(manifest.c.repo_id.in_(theirs)),
+        ).subquery()
+        question = select(blob.c.size, or_(link.exists(), whole.exists()))
+        async with self.database.reading() as connection:
+            rows = list(await connection.execute(question.where(blob.c.digest.in_(select(held.c.digest)))))
+        shared = sum(size for size, elsewhere in rows if elsewhere)
+        return Share(sum(size for size, _ in rows) - shared, shared)
+
+    async def trashed(self, now: datetime) -> int:
+        """Bytes of copies in the trash whose time is over at *now*."""
+        due = (blob_copy.c.state == "trashed") & (blob_copy.c.purge_after <= now)
+        async with self.database.reading() as connection:
+            return await _number(connection, select(_sum(blob_copy.c.size)).where(due))
+
+    async def taken(self, id_: str) -> tuple[list[tuple[str, str]], int]:
+        """What the operation *id_* holds in the trash: kinds and names of the first 1,000, and the bytes of all."""
+        names = repo.alias()
+        manifests = (
+            select(manifest.c.digest, manifest.c.repo_id, names.c.name)
+            .join(names, names.c.id == manifest.c.repo_id)
+            .where(manifest.c.delete_op == id_)
+            .order_by(names.c.name, manifest.c.digest)
+        )
+        whole = select(repo.c.id, repo.c.name).where(repo.c.delete_op == id_).order_by(repo.c.name)
+        async with self.database.reading() as connection:
+            found = (await connection.execute(manifests)).all()
+            repositories = (await connection.execute(whole)).all()
+            size = 0
+            for repo_id in sorted({row.repo_id for row in found}):
+                own = frozenset(row.digest for row in found if row.repo_id == repo_id)
+                size += (await _share(connection, repo_id, sorted(own), own)).exclusive
+            for row in repositories:
+                size += (await _repository(connection, row.id)).exclusive
+        items = [("repository", row.name) for row in repositories]
+        return items + [("manifest", f"{row.name}@{row.digest}") for row in found], size
 
     async def quota(self, owner: Scoped[Project]) -> tuple[Usage, list[tuple[str, int]]]:
         """What *owner* keeps and may keep, and its largest repositories with their bytes."""
@@ -209,6 +243,33 @@ def _sum(column: ColumnElement[int]) -> ColumnElement[int]:
 
 async def _number(connection: Connection, question: Select[Any]) -> int:
     return int((await connection.execute(question)).scalar_one())
+
+
+async def _repository(connection: Connection, repo_id: int) -> Share:
+    other_link, other_manifest = repo_blob.alias(), manifest.alias()
+    elsewhere_link = select(other_link.c.digest).where(
+        other_link.c.digest == repo_blob.c.digest, other_link.c.repo_id != repo_id
+    )
+    elsewhere_manifest = select(other_manifest.c.digest).where(
+        other_manifest.c.digest == manifest.c.digest, other_manifest.c.repo_id != repo_id
+    )
+    links = select(blob.c.size, elsewhere_link.exists()).join(blob, blob.c.digest == repo_blob.c.digest)
+    manifests = select(manifest.c.size, elsewhere_manifest.exists())
+    rows = list(await connection.execute(links.where(repo_blob.c.repo_id == repo_id)))
+    rows += list(await connection.execute(manifests.where(manifest.c.repo_id == repo_id)))
+    shared = sum(size for size, elsewhere in rows if elsewhere)
+    return Share(sum(size for size, _ in rows) - shared, shared)
+
+
+async def _share(connection: Connection, repo_id: int, closure: Sequence[str], own: Collection[str]) -> Share:
+    """What the manifests *closure* and their blobs hold; *own*: those of them that would be gone."""
+    sizes = await _sizes(connection, repo_id, closure)
+    exclusive = 0
+    for each, (size, is_manifest) in sizes.items():
+        free = each in own if is_manifest else await _only_by(connection, repo_id, each, own)
+        if free and not await _is_elsewhere(connection, repo_id, each):
+            exclusive += size
+    return Share(exclusive, sum(size for size, _ in sizes.values()) - exclusive)
 
 
 async def _closure(connection: Connection, repo_id: int, digest: str) -> list[str]:

@@ -12,6 +12,7 @@ from entrepot.lifecycle.purge import EndTrash
 from entrepot.lifecycle.schedule import Schedule
 from entrepot.lifecycle.scrub import Scrubber
 from entrepot.lifecycle.settings import Lifecycle
+from entrepot.runtime.idempotency import Claims
 from entrepot.runtime.jobs.model import Task
 from entrepot.runtime.leases import Leases
 from entrepot.runtime.unit_of_work import Work
@@ -23,6 +24,7 @@ SCRUB_EVERY: Final = timedelta(hours=1)
 def tasks(work: Work, store: BlobStore, clock: Clock, settings: Lifecycle) -> tuple[Task, ...]:
     """The kinds of jobs lifecycle runs."""
     end = EndTrash(work, clock)
+    claims = Claims(work, clock)
     collect = Collector(work, store, clock, settings.trash, settings.backup_retention, settings.gc.batch)
     scrub = Scrubber(work, store, clock, settings.scrub.every, settings.scrub.rate_bytes)
     check = CheckStorage(work, store, store, clock)
@@ -31,6 +33,7 @@ def tasks(work: Work, store: BlobStore, clock: Clock, settings: Lifecycle) -> tu
         del job
         await end()
         await collect()
+        await claims.forget()
 
     async def run_scrub(job: jobs.Scrub) -> None:
         del job

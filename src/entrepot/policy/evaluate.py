@@ -7,13 +7,11 @@ Invariants: an analysis that failed, was cut short or is not covered by a feed i
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from entrepot.policy.model import Facts, Judgement, Limit, Mode, Outcome, Policy, Reason
+from entrepot.policy.model import SCAN, Facts, Judgement, Limit, Outcome, Policy, Reason
 from entrepot.scanning.model import Finding, ScanStatus, Severity
 
 STRICTEST: Final = (Outcome.BLOCK, Outcome.ERROR, Outcome.PENDING, Outcome.WARN, Outcome.PASS)
 MAX_REASONS: Final = 50
-SCAN: Final = "scan"
-"""The rule of reasons that are not findings: something of the image was not seen."""
 
 
 def evaluate(facts: Facts, policy: Policy) -> Judgement:
@@ -33,15 +31,6 @@ def worst(children: Sequence[Judgement]) -> Judgement:
     if not children:
         return Judgement(Outcome.ERROR, (Reason(SCAN, text="the index lists no image that can be judged"),))
     return min(children, key=lambda child: STRICTEST.index(child.outcome))
-
-
-def gated(judgement: Judgement, mode: Mode) -> Outcome:
-    """What a pull meets. Not knowing is never silent: in monitor and warn mode it is a warning."""
-    outcome = judgement.outcome
-    if mode is Mode.ENFORCE or outcome in {Outcome.PASS, Outcome.PENDING}:
-        return outcome
-    unseen = outcome is Outcome.ERROR or any(reason.rule == SCAN for reason in judgement.reasons)
-    return Outcome.WARN if mode is Mode.WARN or unseen else Outcome.PASS
 
 
 def _broken(findings: Iterable[Finding], limit: Limit, policy: Policy) -> Reason | None:

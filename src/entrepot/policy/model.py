@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
+from entrepot.catalog.stages import read_pipeline
 from entrepot.runtime.events.model import Event
 from entrepot.scanning.model import Finding, ScanStatus, Severity
 
@@ -62,6 +63,14 @@ BASELINE: Final = Policy(
     Severity.MEDIUM,
 )
 DEFAULT_MODE: Final = Mode.MONITOR
+SCAN: Final = "scan"
+"""The rule of reasons that are not findings: something of the image was not seen."""
+
+
+def mode_in(repository: str, pipeline: str | None, mode: Mode) -> Mode:
+    """How strict the *repository* is, in a project of that *pipeline* and *mode*: where pushes are refused, enforce."""
+    stages = read_pipeline(pipeline)
+    return mode if stages.position(repository).stage == stages.stages[0] else Mode.ENFORCE
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from entrepot.access.model import Project
+from entrepot.access.model import Project, Repository
 from entrepot.access.scoped import Scoped
 from entrepot.catalog.queries import Artifact
-from entrepot.catalog.tables import repo
-from entrepot.policy.model import DEFAULT_MODE, Mode, Outcome
+from entrepot.catalog.tables import project, repo, tag
+from entrepot.policy.model import DEFAULT_MODE, Mode, Outcome, mode_in
 from entrepot.policy.tables import gate, policy_mode, verdict
 from entrepot.runtime.database import Database
 
@@ -21,6 +21,16 @@ class VerdictState:
     outcome: Outcome
     policy: str
     mode: Mode
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedRow:
+    """A manifest with a tag whose verdict is block or error; text: what a pull of it is told."""
+
+    repository: str
+    digest: str
+    outcome: Outcome
     text: str
 
 
@@ -45,8 +55,11 @@ class PolicyQueries:
     async def verdict(self, artifact: Artifact) -> VerdictState:
         """The verdict on *artifact* where it lies; pending while there is none."""
         question = (
-            select(verdict.c.outcome, verdict.c.policy, policy_mode.c.mode, gate.c.text)
+            select(
+                verdict.c.outcome, verdict.c.policy, policy_mode.c.mode, gate.c.text, repo.c.name, project.c.pipeline
+            )
             .select_from(repo)
+            .join(project, project.c.id == repo.c.project_id)
             .outerjoin(policy_mode, policy_mode.c.project_id == repo.c.project_id)
             .outerjoin(verdict, (verdict.c.repo_id == repo.c.id) & (verdict.c.digest == artifact.digest))
             .outerjoin(gate, (gate.c.repo_id == repo.c.id) & (gate.c.digest == artifact.digest))
@@ -54,7 +67,7 @@ class PolicyQueries:
         )
         async with self.database.reading() as connection:
             row = (await connection.execute(question)).one()
-        mode = Mode(row.mode or DEFAULT_MODE)
+        mode = mode_in(row.name, row.pipeline, Mode(row.mode or DEFAULT_MODE))
         if artifact.kind == "artifact":
             return VerdictState(Outcome.PASS, "", mode, "")
         return VerdictState(Outcome(row.outcome or Outcome.PENDING), row.policy or "", mode, row.text or "")
@@ -67,3 +80,37 @@ class PolicyQueries:
         )
         async with self.database.reading() as connection:
             return {row.digest: Outcome(row.outcome) for row in await connection.execute(question)}
+
+    async def outcomes_of(self, repository: Scoped[Repository], digests: Iterable[str]) -> dict[str, Outcome]:
+        """Outcomes of *digests* in *repository*; those without a verdict are absent."""
+        question = select(verdict.c.digest, verdict.c.outcome).where(
+            verdict.c.repo_id == repository.resource.id, verdict.c.digest.in_(list(digests))
+        )
+        async with self.database.reading() as connection:
+            return {row.digest: Outcome(row.outcome) for row in await connection.execute(question)}
+
+    async def blocked(self, project_ids: Iterable[int] | None, limit: int) -> list[BlockedRow]:
+        """Tagged manifests that are blocked or of which too little is known, the last judged first.
+
+        project_ids: only those of these projects, if given.
+        """
+        tagged = select(tag.c.repo_id).where(tag.c.repo_id == verdict.c.repo_id, tag.c.digest == verdict.c.digest)
+        question = (
+            select(repo.c.name, verdict.c.digest, verdict.c.outcome, gate.c.text)
+            .join(repo, repo.c.id == verdict.c.repo_id)
+            .outerjoin(gate, (gate.c.repo_id == verdict.c.repo_id) & (gate.c.digest == verdict.c.digest))
+            .where(verdict.c.outcome.in_((Outcome.BLOCK.value, Outcome.ERROR.value)), tagged.exists())
+            .where(repo.c.deleted_at.is_(None))
+            .order_by(verdict.c.at.desc(), verdict.c.digest)
+            .limit(limit)
+        )
+        question = question if project_ids is None else question.where(repo.c.project_id.in_(list(project_ids)))
+        async with self.database.reading() as connection:
+            rows = (await connection.execute(question)).all()
+        return [BlockedRow(row[0], row[1], Outcome(row[2]), row[3] or "") for row in rows]
+
+    async def by_outcome(self) -> dict[str, int]:
+        """How many digests there are in repositories by what a pull of them meets."""
+        question = select(gate.c.outcome, func.count()).group_by(gate.c.outcome)
+        async with self.database.reading() as connection:
+            return {row[0]: row[1] for row in await connection.execute(question)}

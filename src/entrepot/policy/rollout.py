@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 from entrepot.clock import Clock
-from entrepot.policy import store
-from entrepot.policy.evaluate import gated
-from entrepot.policy.explain import explain
+from entrepot.policy import gates, store
 from entrepot.policy.jobs import ApplyMode
-from entrepot.policy.model import BASELINE, ModeChanged
+from entrepot.policy.model import ModeChanged
 from entrepot.runtime.events.model import SYSTEM
 from entrepot.runtime.unit_of_work import Work
 
@@ -27,8 +25,6 @@ class PutModeIntoForce:
             before, wanted = await store.mode_of(unit, job.project_id)
             if wanted is None:
                 return
-            for repo_id, digest, judgement in await store.verdicts_of(unit, job.project_id):
-                text = explain(judgement, BASELINE, wanted)
-                await store.put_gate(unit, repo_id, digest, gated(judgement, wanted), text)
+            await gates.put_gates(unit, job.project_id, wanted)
             await store.put_mode(unit, job.project_id, wanted, None, self.clock.now())
             unit.emit(ModeChanged(project=name, before=before.value, mode=wanted.value))

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import select
 
 from entrepot.catalog.tables import manifest, project, ref_manifest, repo
-from entrepot.policy.model import DEFAULT_MODE, Facts, Judgement, Mode, Outcome, Reason
+from entrepot.policy.model import DEFAULT_MODE, Facts, Judgement, Mode, Outcome, Reason, mode_in
 from entrepot.policy.tables import gate, policy_mode, verdict
 from entrepot.runtime.unit_of_work import Unit
 from entrepot.runtime.upsert import insert_or
@@ -36,16 +36,20 @@ class Place:
 
 
 async def places(unit: Unit, digest: str) -> list[Place]:
-    """Every repository that has the digest, with its project's mode."""
+    """Every repository that has the digest, with its mode: its project's, or enforce where pushes are refused."""
+    columns = (repo.c.id, repo.c.name, project.c.name.label("project"), project.c.pipeline)
     question = (
-        select(repo.c.id, repo.c.name, project.c.name.label("project"), policy_mode.c.mode, manifest.c.kind)
+        select(*columns, policy_mode.c.mode, manifest.c.kind)
         .join(repo, repo.c.id == manifest.c.repo_id)
         .join(project, project.c.id == repo.c.project_id)
         .outerjoin(policy_mode, policy_mode.c.project_id == project.c.id)
         .where(manifest.c.digest == digest)
     )
     rows = await unit.fetch_all(question)
-    return [Place(row.id, row.name, row.project, Mode(row.mode or DEFAULT_MODE), row.kind) for row in rows]
+    return [
+        Place(row.id, row.name, row.project, mode_in(row.name, row.pipeline, Mode(row.mode or DEFAULT_MODE)), row.kind)
+        for row in rows
+    ]
 
 
 async def facts(unit: Unit, digest: str) -> Facts:
@@ -121,15 +125,24 @@ async def put_gate(unit: Unit, repo_id: int, digest: str, outcome: Outcome, text
     await unit.execute(row.on_conflict_do_update(index_elements=[gate.c.repo_id, gate.c.digest], set_=values))
 
 
-async def verdicts_of(unit: Unit, project_id: int) -> Sequence[tuple[int, str, Judgement]]:
-    """Every stored judgement in the project: repository row, digest, judgement."""
+async def verdicts_of(unit: Unit, project_id: int, mode: Mode) -> Sequence[tuple[int, str, Judgement, Mode]]:
+    """Every stored judgement in the project: repository row, digest, judgement, and how strict that repository is if
+    the project's mode is *mode*.
+    """
     question = (
-        select(verdict.c.repo_id, verdict.c.digest, verdict.c.outcome, verdict.c.reasons)
+        select(verdict.c.repo_id, verdict.c.digest, verdict.c.outcome, verdict.c.reasons, repo.c.name)
+        .add_columns(project.c.pipeline)
         .join(repo, repo.c.id == verdict.c.repo_id)
+        .join(project, project.c.id == repo.c.project_id)
         .where(repo.c.project_id == project_id)
     )
     return [
-        (row.repo_id, row.digest, Judgement(Outcome(row.outcome), parse_reasons(row.reasons)))
+        (
+            row.repo_id,
+            row.digest,
+            Judgement(Outcome(row.outcome), parse_reasons(row.reasons)),
+            mode_in(row.name, row.pipeline, mode),
+        )
         for row in await unit.fetch_all(question)
     ]
 

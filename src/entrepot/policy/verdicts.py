@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from entrepot.clock import Clock
 from entrepot.policy import store
-from entrepot.policy.evaluate import evaluate, gated, worst
+from entrepot.policy.evaluate import evaluate, worst
 from entrepot.policy.explain import explain
+from entrepot.policy.gates import gated
 from entrepot.policy.jobs import Evaluate
 from entrepot.policy.model import BASELINE, Facts, Judgement, Outcome, VerdictChanged
 from entrepot.runtime.events.model import SYSTEM

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from entrepot.access.model import Project, Repository
+from entrepot.catalog.stages import protected_places
 from entrepot.content.model import Upload
 from entrepot.runtime.hot import HotReader, Statement, Value
 
 PUBLIC: Final = "public"
+STRICT: Final = "enforce"
 MAX_REFERRER_BYTES: Final = 8 << 20
 
 
@@ -102,7 +104,7 @@ class RegistryReads:
         row = await self.hot.one(self.statements.blob, {"name": name, "digest": digest})
         if row is None:
             return None
-        return FoundBlob(_repository(name, row), row[4], row[5] or 0, row[6] or 0)
+        return FoundBlob(_repository(name, row), row[5], row[6] or 0, row[7] or 0)
 
     async def copy(self, digest: str) -> tuple[str, int] | None:
         """Key and size of a good copy of *digest*, wherever it is linked."""
@@ -112,7 +114,7 @@ class RegistryReads:
     async def holders(self, digest: str, project_id: int, limit: int) -> list[FoundBlob]:
         """Repositories that have *digest*, at most *limit*, those of the project first."""
         rows = await self.hot.all(self.statements.holders, {"digest": digest, "project": project_id, "limit": limit})
-        return [FoundBlob(_repository(row[6], row), row[4], row[5]) for row in rows]
+        return [FoundBlob(_repository(row[7], row), row[5], row[6]) for row in rows]
 
     async def repository(self, name: str) -> Repository | None:
         """The repository *name*."""
@@ -122,7 +124,7 @@ class RegistryReads:
     async def project(self, name: str) -> Project | None:
         """The project *name*."""
         row = await self.hot.one(self.statements.project, {"name": name})
-        return None if row is None else Project(row[0], name, row[1] == PUBLIC)
+        return None if row is None else Project(row[0], name, row[1] == PUBLIC, protected_places(row[2]))
 
     async def tags(self, repo_id: int, last: str, limit: int) -> list[str]:
         """Tags of the repository behind *last* in the order of their bytes, at most *limit*."""
@@ -161,11 +163,14 @@ class RegistryReads:
 
 def _found(name: str, row: tuple[Any, ...]) -> Found:
     """What a row of `by_tag` or `by_digest` says of the repository *name*."""
-    mode, digest, media_type, kind, size, body = row[4:10]
+    mode, digest, media_type, kind, size, body = row[5:11]
     whole = (media_type or "", kind or "", size or 0, body or b"")
-    return Found(_repository(name, row), mode or "monitor", digest, *whole, *row[10:])
+    repository = _repository(name, row)
+    # Where nobody pushes, nothing is served that would not be let in.
+    mode = STRICT if repository.protection else mode or "monitor"
+    return Found(repository, mode, digest, *whole, *row[11:])
 
 
 def _repository(name: str, row: tuple[Any, ...]) -> Repository:
-    """The repository *name* of a row that begins with its id and its project's id, name and visibility."""
-    return Repository(row[0], name, Project(row[1], row[2], row[3] == PUBLIC))
+    """The repository *name* of a row that begins with its id and its project's id, name, visibility and pipeline."""
+    return Repository(row[0], name, Project(row[1], row[2], row[3] == PUBLIC, protected_places(row[4])))

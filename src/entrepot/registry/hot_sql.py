@@ -12,7 +12,7 @@ from entrepot.registry.hot import MAX_REFERRER_BYTES, PUBLIC, RegistryStatements
 from entrepot.runtime.compiled import compiled
 from entrepot.runtime.database_url import Kind
 
-REPOSITORY = (repo.c.id, project.c.id, project.c.name, project.c.visibility)
+REPOSITORY = (repo.c.id, project.c.id, project.c.name, project.c.visibility, project.c.pipeline)
 
 
 def registry_statements(kind: Kind) -> RegistryStatements:
@@ -27,7 +27,7 @@ def registry_statements(kind: Kind) -> RegistryStatements:
             _named(select(*REPOSITORY).select_from(repo.join(project, project.c.id == repo.c.project_id))), kind
         ),
         project=compiled(
-            select(project.c.id, project.c.visibility).where(project.c.name == bindparam("name")),
+            select(project.c.id, project.c.visibility, project.c.pipeline).where(project.c.name == bindparam("name")),
             kind,
         ),
         tags=compiled(

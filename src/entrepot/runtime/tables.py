@@ -1,4 +1,4 @@
-"""The MetaData all tables hang on, the types they share, and the machinery's own: `job` (SQLite only) and `lease`."""
+"""The MetaData all tables hang on, the types they share, and the machinery's own."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -10,6 +10,7 @@ from sqlalchemy import (
     Dialect,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -92,4 +93,21 @@ lease: Final = Table(
     Column("holder", String(26), nullable=False),
     Column("token", BigInteger, nullable=False),
     Column("until", Instant, nullable=False),
+)
+
+idempotency_key: Final = Table(
+    "idempotency_key",
+    METADATA,
+    Column("owner", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("holder", String(26), nullable=False, unique=True),
+    Column("started_at", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("done_at", Instant),
+    Column("status", Integer),
+    Column("headers", Text),
+    Column("body", LargeBinary),
+    Column("withheld", Text),
+    Index("ix_idempotency_key_started_at", "started_at"),
 )

@@ -9,7 +9,7 @@ a crash before the commit leaves none of the three. Broken, `tests/contract/test
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
@@ -85,6 +85,10 @@ class Listener(Protocol):
         ...
 
 
+class _RehearsedError(Exception):
+    """Rolls a rehearsal back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """Opens units: `async with work(by) as unit: …` commits at the end, or rolls everything back."""
@@ -125,6 +129,18 @@ class Work:
                 return result
         async with self(by) as unit:
             return await change(unit)
+
+    async def rehearse(self, by: Actor, change: Callable[[Unit], Awaitable[T]]) -> T:
+        """What *change* gives, in a unit that is rolled back: nothing is changed, and nothing is recorded.
+
+        Raises as `run`.
+        """
+        found: list[T] = []
+        with suppress(_RehearsedError):
+            async with self(by) as unit:
+                found.append(await change(unit))
+                raise _RehearsedError
+        return found[0]
 
     async def _finish(self, unit: Unit, transaction: Transaction) -> None:
         for event in unit.events:

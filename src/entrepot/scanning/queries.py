@@ -16,11 +16,42 @@ from sqlalchemy import func, select
 from entrepot.catalog.queries import Artifact
 from entrepot.content.ports import SmallBytes
 from entrepot.runtime.database import Database
+from entrepot.runtime.filters import Field, Kind
+from entrepot.runtime.lists import Listing
 from entrepot.scanning.codec import finding_of, unpack_image
 from entrepot.scanning.model import Finding, ImageFacts, ImagePackage, ScanStatus, Severity
 from entrepot.scanning.tables import feed, feed_coverage, image_scan, pv_finding, set_pv
 
 NOTHING: Final = ImageFacts((), (), "")
+PACKAGES: Final = Listing(
+    {
+        "name": Field(Kind.TEXT),
+        "version": Field(Kind.TEXT),
+        "arch": Field(Kind.TEXT),
+        "ecosystem": Field(Kind.TEXT),
+        "namespace": Field(Kind.TEXT),
+        "source_name": Field(Kind.TEXT),
+        "path": Field(Kind.TEXT),
+        "layer": Field(Kind.NUMBER),
+    },
+    key="name",
+    default="ecosystem",
+)
+FINDINGS: Final = Listing(
+    {
+        "id": Field(Kind.TEXT),
+        "severity": Field(Kind.RANKED, tuple(severity.value for severity in Severity)),
+        "package": Field(Kind.TEXT),
+        "version": Field(Kind.TEXT),
+        "fixed_version": Field(Kind.TEXT),
+        "fixable": Field(Kind.BOOLEAN),
+        "status": Field(Kind.TEXT),
+        "counted": Field(Kind.BOOLEAN),
+        "layer": Field(Kind.NUMBER),
+    },
+    key="id",
+    default="-severity",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +87,19 @@ class FeedRow:
     covers: str
     built_at: str
     imported_at: datetime
+
+
+FEEDS: Final = Listing(
+    {
+        "source": Field(Kind.TEXT),
+        "records": Field(Kind.NUMBER),
+        "covers": Field(Kind.TEXT),
+        "built_at": Field(Kind.TEXT),
+        "imported_at": Field(Kind.INSTANT),
+    },
+    key="source",
+    default="source",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +159,20 @@ class ScanQueries:
             )
             for row in rows
         ]
+
+    async def by_status(self) -> dict[str, int]:
+        """How many images there are by the state of their analysis."""
+        question = select(image_scan.c.status, func.count()).group_by(image_scan.c.status)
+        async with self.database.reading() as connection:
+            return {row[0]: row[1] for row in await connection.execute(question)}
+
+    async def by_severity(self) -> dict[tuple[str, bool], int]:
+        """How many findings are open by severity and whether there is a fix; each once per package version."""
+        fixable = pv_finding.c.fixed_version != ""
+        question = select(pv_finding.c.severity, fixable, func.count()).where(pv_finding.c.closed_at.is_(None))
+        async with self.database.reading() as connection:
+            rows = await connection.execute(question.group_by(pv_finding.c.severity, fixable))
+            return {(row[0], bool(row[1])): row[2] for row in rows}
 
     async def platforms(self, digests: Iterable[str]) -> dict[str, str]:
         """`os/architecture` of analysed images, by digest."""

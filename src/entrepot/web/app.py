@@ -1,4 +1,4 @@
-"""The ASGI application: one door for /v2, /api, and the pages of machines; one log line and one count per request."""
+"""The ASGI application: one door for /v2, /api, and the pages of people and machines; one log line per request."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from entrepot.errors import EntrepotError, LimitError
+from entrepot.runtime.telemetry.families import METHODS
 from entrepot.runtime.telemetry.metrics import Metrics
 from entrepot.web.access_log import AccessLog
 from entrepot.web.admission import Admission
@@ -25,21 +26,23 @@ from entrepot.web.services import Services
 from entrepot.web.v2 import dispatch
 from entrepot.web.v2.errors import JSON, respond_error
 
-NOT_FOUND: Final = b'{"errors":[{"code":"NAME_UNKNOWN","message":"nothing is here; the registry is at /v2/"}]}'
 FAULT: Final = b'{"errors":[{"code":"UNKNOWN","message":"an error on our side; its id is in X-Request-Id"}]}'
 FEEDS: Final = "/api/v1/feeds"
-METHODS: Final = frozenset({"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"})
 
 log = structlog.get_logger("web")
 
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """Serves requests. api: the management API; life: what runs beside the requests while the process lives."""
+    """Serves requests.
+
+    api: the management API; pages: all that people see; life: what runs beside the requests while the process lives.
+    """
 
     services: Services
     ops: Ops
     api: AsgiApp
+    pages: AsgiApp
     metrics: Metrics
     log: AccessLog
     life: Callable[[], AbstractAsyncContextManager[None]]
@@ -120,7 +123,7 @@ class App:
             await respond(request, 308, [("location", dispatch.PREFIX)])
         elif path.startswith("/api/"):
             await self.admission.by_address(request)
-            await self._api(request)
+            await self._framework(self.api, request)
         elif path == "/healthz":
             await self.ops.healthz(request)
         elif path == "/readyz":
@@ -128,10 +131,14 @@ class App:
         elif path == "/metrics":
             await self.ops.metrics(request)
         else:
-            await respond(request, 404, [JSON], NOT_FOUND)
+            await self.admission.by_address(request)
+            await self._framework(self.pages, request)
 
-    async def _api(self, request: Request) -> None:
-        """Hands over to the framework, and watches what it answers. The request goes along for identity and log."""
+    async def _framework(self, app: AsgiApp, request: Request) -> None:
+        """Hands over to *app*, made with the framework, and watches what it answers.
+
+        The request goes along for identity and log.
+        """
 
         async def watched(message: Any) -> None:
             if message["type"] == "http.response.start":
@@ -146,7 +153,7 @@ class App:
         receive = request.receive if request.path == FEEDS else await self._whole_body(request)
         request.scope["entrepot.request"] = request
         try:
-            await self.api(request.scope, receive, watched)
+            await app(request.scope, receive, watched)
         finally:
             del request.scope["entrepot.request"]
 
@@ -170,8 +177,8 @@ class App:
 
 
 def _route_label(path: str) -> str:
-    if path.startswith(dispatch.PREFIX):
+    if path.startswith(dispatch.PREFIX) or path == "/v2":
         return "token" if path == "/v2/auth" else "v2"
     if path.startswith("/api/"):
         return "api"
-    return "ops" if path in {"/healthz", "/readyz", "/metrics"} else "other"
+    return "ops" if path in {"/healthz", "/readyz", "/metrics"} else "pages"

@@ -23,9 +23,11 @@ from entrepot.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from entrepot.lifecycle import errors as lifecycle
 from entrepot.oci import errors as oci
 from entrepot.registry import errors as registry
 from entrepot.runtime import errors as runtime
+from entrepot.runtime.filters import FilterInvalidError
 from entrepot.scanning import errors as scanning
 from entrepot.web.limits import errors as limits
 
@@ -60,6 +62,15 @@ ANSWERS: Final[Mapping[type[EntrepotError], Answer]] = {
     catalog.QuotaExceededError: Answer(403, "DENIED", 403),
     catalog.ProjectExistsError: Answer(409, "DENIED", 409),
     catalog.ProjectNameInvalidError: Answer(400, "NAME_INVALID", 422),
+    catalog.PipelineInvalidError: Answer(400, "UNSUPPORTED", 422),
+    catalog.ClosureTooLargeError: Answer(400, "UNSUPPORTED", 422),
+    lifecycle.StageUnknownError: Answer(400, "UNSUPPORTED", 422),
+    lifecycle.PromotionInvalidError: Answer(400, "UNSUPPORTED", 422),
+    lifecycle.PromotionBlockedError: Answer(403, "BLOCKED", 403),
+    lifecycle.PromotionRefusedError: Answer(403, "DENIED", 403),
+    lifecycle.PromotionUnknownError: Answer(404, "NAME_UNKNOWN", 404),
+    lifecycle.PromotionOverError: Answer(409, "DENIED", 409),
+    lifecycle.NothingBeforeError: Answer(409, "DENIED", 409),
     content.UploadUnknownError: Answer(404, "BLOB_UPLOAD_UNKNOWN", 404),
     content.CopySuspectError: Answer(404, "BLOB_UNKNOWN", 404),
     content.RangeInvalidError: Answer(416, "BLOB_UPLOAD_INVALID", 416),
@@ -73,8 +84,12 @@ ANSWERS: Final[Mapping[type[EntrepotError], Answer]] = {
     access.LoginRequiredError: Answer(401, "UNAUTHORIZED", 401),
     access.InsufficientScopeError: Answer(401, "UNAUTHORIZED", 401),
     access.PermissionDeniedError: Answer(403, "DENIED", 403),
+    access.StageProtectedError: Answer(403, "DENIED", 403),
     access.ProjectHiddenError: Answer(404, "NAME_UNKNOWN", 404),
     access.AccountExistsError: Answer(409, "DENIED", 409),
+    access.AccountUnknownError: Answer(404, "NAME_UNKNOWN", 404),
+    access.LastAdminError: Answer(409, "DENIED", 409),
+    access.PasswordWeakError: Answer(400, "UNSUPPORTED", 422),
     access.CredentialUnknownError: Answer(404, "NAME_UNKNOWN", 404),
     access.AccountNameInvalidError: Answer(400, "NAME_INVALID", 422),
     access.ScopeInvalidError: Answer(400, "UNSUPPORTED", 422),
@@ -89,6 +104,12 @@ ANSWERS: Final[Mapping[type[EntrepotError], Answer]] = {
     runtime.DatabaseUnavailableError: Answer(503, "UNAVAILABLE", 503),
     runtime.SchemaOldError: Answer(503, "UNAVAILABLE", 503),
     runtime.LeaseLostError: Answer(409, "DENIED", 409),
+    FilterInvalidError: Answer(400, "UNSUPPORTED", 422),
+    runtime.StaleError: Answer(412, "DENIED", 412),
+    runtime.KeyReusedError: Answer(409, "DENIED", 409),
+    runtime.KeyBusyError: Answer(409, "DENIED", 409),
+    runtime.AnswerLostError: Answer(409, "DENIED", 409),
+    runtime.AnswerWithheldError: Answer(409, "DENIED", 409),
     runtime.JobUnknownError: Answer(404, "NAME_UNKNOWN", 404),
     scanning.VersionMalformedError: Answer(400, "UNSUPPORTED", 422),
     scanning.FeedInvalidError: Answer(400, "UNSUPPORTED", 422),
@@ -102,6 +123,7 @@ ANSWERS: Final[Mapping[type[EntrepotError], Answer]] = {
     limits.BodyTooSlowError: Answer(408, "SIZE_INVALID", 408),
     limits.ReaderTooSlowError: Answer(408, "SIZE_INVALID", 408),
     limits.TooManyRequestsError: Answer(429, "TOOMANYREQUESTS", 429),
+    limits.ConditionRequiredError: Answer(428, "DENIED", 428),
     InvalidError: Answer(400, "UNSUPPORTED", 422),
     NotFoundError: Answer(404, "NAME_UNKNOWN", 404),
     ConflictError: Answer(409, "DENIED", 409),

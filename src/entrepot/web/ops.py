@@ -1,12 +1,13 @@
 """`/healthz`, `/readyz`, `/metrics`: for machines that watch, without login, and without anything secret."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from entrepot.errors import EntrepotError
 from entrepot.runtime.hot import HotReader, Statement
+from entrepot.runtime.telemetry.families import Reading
 from entrepot.runtime.telemetry.metrics import exposition
 from entrepot.web.request import Request
 from entrepot.web.respond import respond
@@ -18,14 +19,13 @@ ALIVE: Final = Statement("SELECT 1 FROM project LIMIT 1")
 @dataclass(frozen=True, slots=True)
 class Ops:
     """draining: whether the server is about to stop; metrics_folder: where all processes keep their metrics;
-    job_counts: how many jobs there are by (queue, state); storage: bytes stored by class.
+    readings: what is measured for a scrape.
     """
 
     hot: HotReader
     draining: Callable[[], bool]
     metrics_folder: str
-    job_counts: Callable[[], Awaitable[Mapping[tuple[str, str], int]]]
-    storage: Callable[[], Awaitable[Mapping[str, int]]]
+    readings: Callable[[], Awaitable[Sequence[Reading]]]
 
     async def healthz(self, request: Request) -> None:
         """200: this process runs."""
@@ -45,7 +45,5 @@ class Ops:
 
     async def metrics(self, request: Request) -> None:
         """Everything counted, in the Prometheus text format."""
-        counts = [(queue, state, number) for (queue, state), number in (await self.job_counts()).items()]
-        storage = await self.storage()
-        body = await asyncio.to_thread(exposition, self.metrics_folder, lambda: counts, storage)
+        body = await asyncio.to_thread(exposition, self.metrics_folder, await self.readings())
         await respond(request, 200, [("content-type", "text/plain; version=0.0.4; charset=utf-8")], body)

@@ -17,6 +17,7 @@ TITLES: Final = {
     414: "Address too long",
     416: "Outside the content",
     422: "Invalid",
+    428: "Condition required",
     429: "Too many requests",
     431: "Headers too large",
     500: "Error on our side",

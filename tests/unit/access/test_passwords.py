@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from entrepot.access.errors import LoginBusyError
-from entrepot.access.passwords import QUEUE, Passwords, hasher
+from entrepot.access.errors import LoginBusyError, PasswordWeakError
+from entrepot.access.passwords import QUEUE, Passwords, check_strength, hasher
 
 HASH = hasher().hash("right")
 
@@ -62,3 +62,34 @@ async def test_more_than_can_wait_are_refused_and_the_others_answered() -> None:
     assert sum(isinstance(answer, LoginBusyError) for answer in answers) == 3
     assert sum(answer == (False, False) for answer in answers) == QUEUE
     assert await checks.check(HASH, "right") == (True, False)
+
+
+@pytest.mark.parametrize(
+    "good", ["correct horse battery", "üñíçødé-wörds", "abcdef" * 2, "x" * 250 + "abcdef", "an annoyed ann, at last"]
+)
+def test_a_long_password_is_strong_whatever_it_is_made_of(good: str) -> None:
+    check_strength("ann", good)  # a short name is no hint
+
+
+@pytest.mark.parametrize(
+    ("weak", "reason"),
+    [
+        ("abcdefghijk", "12 to 256"),
+        ("x" * 251 + "abcdef", "12 to 256"),
+        ("abcdeabcdeabcde", "6 different"),
+        ("my name is ANNABELLE", "name"),
+        ("with a\ttabulator", "typed"),
+        ("ent_pat_0123456789012345678901234567890123456789abc_5af71178", "token"),
+    ],
+)
+def test_a_password_that_can_be_guessed_or_never_typed_is_refused(weak: str, reason: str) -> None:
+    with pytest.raises(PasswordWeakError, match=reason):
+        check_strength("annabelle", weak)
+
+
+async def test_what_was_hashed_is_good_for_that_password_only() -> None:
+    checks = passwords()
+    stored = await checks.hash("correct horse battery")
+
+    assert await checks.check(stored, "correct horse battery") == (True, False)
+    assert await checks.check(stored, "correct horse batterx") == (False, False)

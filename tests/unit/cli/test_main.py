@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +91,50 @@ def test_a_wrong_noun_is_a_usage_error_with_a_suggestion() -> None:
 
     assert done.returncode == ExitCode.USAGE
     assert "Did you mean 'serve'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("tag", "hstory"), "'history'"),
+        (("tag", "list", "shop/web", "--fitler", "x"), "--filter"),
+        (("tag", "list", "shop/web", "-o", "jason"), "'json'"),
+    ],
+)
+def test_a_wrong_verb_option_or_value_brings_the_right_one(words: tuple[str, ...], meant: str) -> None:
+    done = entrepot(*words)
+
+    assert done.returncode == ExitCode.USAGE
+    assert meant in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("-q", "context", "list"), ("context", "--quiet", "list"), ("context", "list", "-q")]
+)
+def test_quiet_may_stand_anywhere(words: tuple[str, ...], tmp_path: Path) -> None:
+    loud, quiet, by_variable = (
+        entrepot(*each, HOME=str(tmp_path), XDG_CONFIG_HOME="", **more)
+        for each, more in (
+            (("context", "list"), {}),
+            (words, {}),
+            (("context", "list"), {"ENTREPOT_QUIET": "1"}),
+        )
+    )
+
+    assert loud.stderr == "no contexts: entrepot context add NAME URL\n"
+    assert (quiet.returncode, quiet.stderr, by_variable.stderr) == (0, "", "")
+
+
+def test_quiet_behind_two_dashes_is_a_name(tmp_path: Path) -> None:
+    done = entrepot("context", "use", "--", "-q", XDG_CONFIG_HOME=str(tmp_path))
+
+    assert (done.returncode, done.stderr) == (3, "error: there is no such context; there are: none\n")
+
+
+def test_errors_are_told_also_to_who_wants_it_quiet(tmp_path: Path) -> None:
+    done = entrepot("-q", "context", "use", "nowhere", XDG_CONFIG_HOME=str(tmp_path))
+
+    assert (done.returncode, done.stderr) == (3, "error: there is no such context; there are: none\n")
 
 
 def test_a_fault_in_the_settings_is_a_line_and_no_traceback() -> None:

@@ -1,9 +1,11 @@
+import csv
 import io
 import json
 import unicodedata
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,8 +50,10 @@ class Terminal(io.StringIO):
         return True
 
 
-def printed(wanted: Format, items: list[Item], stream: io.StringIO | None = None) -> tuple[str, str]:
-    out = Output(wanted, stream or io.StringIO(), io.StringIO(), FixedClock(NOW))
+def printed(
+    wanted: Format, items: list[Item], stream: io.StringIO | None = None, *, quiet: bool = False
+) -> tuple[str, str]:
+    out = Output(wanted, stream or io.StringIO(), io.StringIO(), FixedClock(NOW), quiet)
     out.items(items, COLUMNS, "nothing there")
     assert isinstance(out.stream, io.StringIO)
     assert isinstance(out.notes, io.StringIO)
@@ -60,9 +64,65 @@ def test_json_is_the_items_as_they_are() -> None:
     assert json.loads(printed(Format.JSON, ITEMS)[0]) == ITEMS
 
 
-def test_an_empty_list_is_an_empty_array_in_json_and_a_note_in_a_table() -> None:
-    assert printed(Format.JSON, []) == ("[]\n", "")
-    assert printed(Format.TABLE, []) == ("", "nothing there\n")
+def test_an_empty_list_is_an_empty_document_or_a_note_beside_nothing() -> None:
+    assert printed(Format.JSON, []) == printed(Format.YAML, []) == ("[]\n", "")
+    assert printed(Format.TABLE, []) == printed(Format.CSV, []) == printed(Format.NAME, []) == ("", "nothing there\n")
+
+
+def test_who_wants_it_quiet_reads_results_only() -> None:
+    assert printed(Format.TABLE, [], quiet=True) == ("", "")
+    assert printed(Format.TABLE, ITEMS, quiet=True) == printed(Format.TABLE, ITEMS)
+
+
+def test_names_are_one_a_line_and_nothing_else() -> None:
+    assert printed(Format.NAME, [*ITEMS, {"name": "two\nlines\x1b"}])[0] == "web\njob\ntwo lines\ufffd\n"
+
+
+def test_csv_has_a_heading_and_each_field_with_times_as_the_server_says_them() -> None:
+    shown = printed(Format.CSV, [{"name": "a,b", "in": {"of": 1, "on": None}, "tags": ["x", "y"], "is": True}])[0]
+
+    assert shown == 'name,in.of,in.on,tags,is\n"a,b",1,,x y,true\n'
+    assert "2030-01-01T12:00:00Z\n" in printed(Format.CSV, ITEMS)[0]
+
+
+def test_csv_of_items_that_differ_has_the_fields_of_all() -> None:
+    assert printed(Format.CSV, [{"a": 1}, {"b": 2}])[0] == "a,b\n1,\n,2\n"
+
+
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@"])
+def test_no_cell_of_csv_is_a_formula(begin: str) -> None:
+    hostile = f'{begin}HYPERLINK("https://example.org")'
+    shown = printed(Format.CSV, [{"name": hostile, "list": [hostile], "in": {"of": hostile}}])[0]
+
+    assert list(csv.reader(io.StringIO(shown)))[1] == [f"'{hostile}"] * 3
+
+
+def test_a_negative_number_is_no_formula() -> None:
+    assert printed(Format.CSV, [{"n": -5}])[0] == "n\n-5\n"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.lists(st.dictionaries(st.text(), JSON, max_size=3), max_size=3))
+def test_documents_say_what_the_server_said_and_steer_no_terminal(items: list[Item]) -> None:
+    shown_json, shown_yaml = printed(Format.JSON, items)[0], printed(Format.YAML, items)[0]
+
+    assert json.loads(shown_json) == yaml.safe_load(shown_yaml) == items
+    for shown in (shown_json, shown_yaml):
+        assert not [each for each in shown if unicodedata.category(each) in {"Cc", "Zl", "Zp"} and each != "\n"]
+        assert not [each for each in shown if unicodedata.bidirectional(each) in TURNS]
+
+
+@given(st.lists(st.dictionaries(st.text(), JSON, min_size=1, max_size=3), min_size=1, max_size=3))
+def test_each_item_is_one_line_of_csv(items: list[Item]) -> None:
+    shown = printed(Format.CSV, items)[0]
+
+    assert len(shown.splitlines()) == len(list(csv.reader(io.StringIO(shown)))) == len(items) + 1
 
 
 def test_a_table_has_one_line_per_item_with_times_absolute_and_relative() -> None:

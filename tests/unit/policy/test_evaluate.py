@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entrepot.policy.evaluate import STRICTEST, evaluate, gated, worst
+from entrepot.policy.evaluate import STRICTEST, evaluate, worst
+from entrepot.policy.gates import gated
 from entrepot.policy.model import BASELINE, Facts, Judgement, Limit, Mode, Outcome, Policy, Reason
 from entrepot.scanning.model import Finding, FindingStatus, ScanStatus, Severity
 

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from entrepot.cli.options import Insecure, Url, Wanted, client
+from entrepot.cli.options import Insecure, Most, Sort, Url, Wanted, Where, asked, client
 from entrepot.cli.output import Column, Format, Output, when
 from entrepot.clock import SystemClock
 from entrepot.errors import InvalidError
@@ -35,6 +35,7 @@ def group() -> None:
 @app.command("search")
 def search(
     *,
+    project: Annotated[str | None, typer.Option(help="In which project.")] = None,
     actor: Annotated[str | None, typer.Option(help="Who asked: shop+ci.")] = None,
     action: Annotated[str | None, typer.Option(help="What was asked for.")] = None,
     repository: Annotated[str | None, typer.Option(help="In which repository: shop/web.")] = None,
@@ -42,31 +43,38 @@ def search(
     digest: Annotated[str | None, typer.Option(help="Which digest was served or changed.")] = None,
     outcome: Annotated[str | None, typer.Option(help="How it ended.")] = None,
     since: Annotated[str | None, typer.Option(metavar="AGE|TIME", help="30m, 1h, 2d, 1w, or ISO 8601.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    until: Annotated[str | None, typer.Option(metavar="AGE|TIME", help="As --since, the other end.")] = None,
+    where: Where = None,
+    sort: Sort = None,
+    limit: Most = 100,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
 ) -> None:
     """Search the audit record."""
-    asked = {
-        "actor": actor,
-        "action": action,
-        "repository": repository,
-        "reference": reference,
-        "digest": digest,
-        "outcome": outcome,
-        "since": instant(since, SystemClock().now()) if since else None,
-    }
-    query = {key: value for key, value in asked.items() if value is not None}
+    now = SystemClock().now()
+    query = asked(
+        where,
+        sort,
+        project=project,
+        actor=actor,
+        action=action,
+        repository=repository,
+        reference=reference,
+        digest=digest,
+        outcome=outcome,
+        since=instant(since, now, "since") if since else None,
+        until=instant(until, now, "until") if until else None,
+    )
     items = client(url, insecure=insecure).items("/audit", query, limit)
-    Output.to_terminal(output).items(items, COLUMNS, "nothing of that kind is on record")
+    Output.to_terminal(output).items(items, COLUMNS, "nothing of that kind is on record", Column("", "id"))
 
 
-def instant(text: str, now: datetime) -> str:
+def instant(text: str, now: datetime, option: str) -> str:
     """The instant that *text* means, in ISO 8601: an age before *now* (`1h`), or a time. Raises InvalidError."""
     age = AGE.match(text)
     try:
         at = now - timedelta(**{UNITS[age[2]]: int(age[1])}) if age else datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        raise InvalidError("--since takes an age (30m, 1h, 2d, 1w) or a time in ISO 8601", "since") from None
+        raise InvalidError(f"--{option} takes an age (30m, 1h, 2d, 1w) or a time in ISO 8601", option) from None
     return at.astimezone(now.tzinfo).isoformat()

@@ -14,8 +14,10 @@ from typing import Annotated
 import typer
 
 from entrepot.cli.demo.report import COLUMNS, Line, Report
+from entrepot.cli.demo.scene import ADMIN
 from entrepot.cli.demo.server import DemoServer, log_of, start
-from entrepot.cli.demo.steps import ADMIN, prepare, steps
+from entrepot.cli.demo.stages import sign_in_link
+from entrepot.cli.demo.steps import prepare, steps
 from entrepot.cli.output import Format, Output
 from entrepot.errors import EntrepotError
 
@@ -90,6 +92,7 @@ def _tell(out: Output, line: Line) -> None:
 def _explain(server: DemoServer, out: Output) -> None:
     password = server.folder / "data" / "admin-password"
     out.note(f"the server is at {server.url}, process {server.process.pid}, everything it has is in {server.folder}")
+    out.note(f"pages:  {sign_in_link(server)} (once, within 10 minutes)")
     out.note(f"log in: entrepot login {server.url} -u {ADMIN} --password-stdin < {password}")
     out.note(f"stop:   kill {server.process.pid} && rm -r {server.folder}")
 

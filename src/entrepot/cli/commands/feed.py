@@ -58,7 +58,7 @@ def import_files(
                 if len(files) == 1:
                     raise
                 failed += 1
-                out.note(f"{file}: {error.message}")
+                out.fault(f"{file}: {error.message}")
                 row["state"] = "failed" if row["job"] else "refused"
             done.append(row)
         if wait:
@@ -72,7 +72,7 @@ def import_files(
 @app.command("status")
 def status(url: Url = None, insecure: Insecure = False, output: Wanted = Format.TABLE) -> None:
     """Show the feeds that were imported, their age, and the namespaces they cover."""
-    items = client(url, insecure=insecure).items("/feeds")
+    items = client(url, insecure=insecure).short("/feeds")
     Output.to_terminal(output).items(items, COLUMNS, "no feeds: entrepot feed import PATH")
 
 

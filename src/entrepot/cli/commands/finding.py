@@ -5,8 +5,8 @@ from typing import Annotated, Final
 import typer
 
 from entrepot.cli.client import artifact_path
-from entrepot.cli.options import Image, Insecure, Url, Wanted, client
-from entrepot.cli.output import Column, Format, Item, Output
+from entrepot.cli.options import Image, Insecure, Most, Sort, Url, Wanted, Where, asked, client
+from entrepot.cli.output import Column, Format, Output
 from entrepot.scanning.model import Severity
 
 app = typer.Typer(help="List an image's vulnerabilities.", no_args_is_help=True, add_completion=False)
@@ -38,21 +38,18 @@ def show_all(
         typer.Option(help="Only this severity and above; what nobody rated is `unknown`, the lowest here."),
     ] = None,
     fixable: Annotated[bool, typer.Option("--fixable", help="Only those with a fixed version.")] = False,
+    where: Where = None,
+    sort: Sort = None,
+    limit: Most = None,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
 ) -> None:
     """List findings, the worst first."""
-    found = list(client(url, insecure=insecure).items(f"{artifact_path(image)}/findings"))
-    least = severity.rank if severity else 0
-    shown = [item for item in found if rank(item) >= least and (not fixable or item.get("fixed_version"))]
-    empty = f"no findings in {image}" if not found else f"none of {len(found)} findings in {image} is of that kind"
-    Output.to_terminal(output).items(sorted(shown, key=lambda item: -rank(item)), COLUMNS, empty)
-
-
-def rank(item: Item) -> int:
-    """The rank of a finding's severity; of one we do not know, that of `unknown`."""
-    try:
-        return Severity(str(item.get("severity"))).rank
-    except ValueError:
-        return Severity.UNKNOWN.rank
+    wanted = [f"severity>={severity.value}"] if severity else []
+    wanted += ["fixable=true"] if fixable else []
+    wanted += [f"({where})"] if where else []
+    query = asked(" and ".join(wanted) or None, sort)
+    items = client(url, insecure=insecure).items(f"{artifact_path(image)}/findings", query, limit)
+    empty = f"no findings in {image}" if not wanted else f"no finding in {image} is of that kind"
+    Output.to_terminal(output).items(items, COLUMNS, empty)

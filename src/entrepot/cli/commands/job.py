@@ -2,10 +2,11 @@
 
 from enum import StrEnum
 from typing import Annotated, Final
+from urllib.parse import quote
 
 import typer
 
-from entrepot.cli.options import Insecure, Url, Wanted, client
+from entrepot.cli.options import Insecure, Most, Sort, Url, Wanted, Where, asked, client
 from entrepot.cli.output import Column, Format, Output, when
 
 app = typer.Typer(help="List background work.", no_args_is_help=True, add_completion=False)
@@ -21,6 +22,20 @@ COLUMNS: Final = (
 )
 
 
+FACTS: Final = (
+    Column("id", "id"),
+    Column("name", "name"),
+    Column("arguments", "args"),
+    Column("state", "state"),
+    Column("queue", "queue"),
+    Column("attempts", "attempts"),
+    Column("created", when("created_at")),
+    Column("started", when("started_at")),
+    Column("finished", when("finished_at")),
+    Column("error", "error"),
+)
+
+
 class State(StrEnum):
     """The states of a job."""
 
@@ -30,18 +45,29 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-@app.callback()
-def group() -> None:
-    """List background work."""
+@app.command("show")
+def show(
+    job: Annotated[str, typer.Argument(metavar="ID", help="Its id, from the list.")],
+    url: Url = None,
+    insecure: Insecure = False,
+    output: Wanted = Format.TABLE,
+) -> None:
+    """Show a job: how far it is, and why it failed."""
+    Output.to_terminal(output).item(client(url, insecure=insecure).get(f"/jobs/{quote(job, safe='')}"), FACTS)
 
 
 @app.command("list")
 def show_all(
+    *,
     state: Annotated[State | None, typer.Option(help="Only jobs in this state.")] = None,
+    where: Where = None,
+    sort: Sort = None,
+    limit: Most = None,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
 ) -> None:
     """List jobs."""
-    query = {"state": state.value} if state else {}
-    Output.to_terminal(output).items(client(url, insecure=insecure).items("/jobs", query), COLUMNS, "no jobs")
+    query = asked(where, sort, state=state.value if state else None)
+    items = client(url, insecure=insecure).items("/jobs", query, limit)
+    Output.to_terminal(output).items(items, COLUMNS, "no jobs")

@@ -60,9 +60,10 @@ def mode(
 ) -> None:
     """Change how strictly a project's policy is applied."""
     api, out = client(url, insecure=insecure), Output.to_terminal(output)
-    changed = api.put(f"{project_path(project)}/policy/mode", {"mode": wanted.value})
+    policy = f"{project_path(project)}/policy"
+    changed = api.change("PUT", f"{policy}/mode", {"mode": wanted.value}, policy)
     if wait and changed.get("job"):
         with out.progress(f"judging the images of {project}"):
             api.wait_for_job(str(changed["job"]))
-        changed = api.get(f"{project_path(project)}/policy")
+        changed = api.get(policy)
     out.item(changed, FACTS[:4])

@@ -6,8 +6,9 @@ from typing import Annotated, Final
 import typer
 
 from entrepot.cli.client import project_path
-from entrepot.cli.options import Insecure, Project, Url, Wanted, client
+from entrepot.cli.options import DryRun, Insecure, Most, Project, Sort, Url, Wanted, Where, asked, client
 from entrepot.cli.output import Column, Format, Output, when
+from entrepot.cli.removal import removal_query, tell
 
 app = typer.Typer(help="Create, list and open projects.", no_args_is_help=True, add_completion=False)
 
@@ -17,6 +18,14 @@ COLUMNS: Final = (
     Column("VISIBILITY", "visibility"),
     Column("REPOSITORIES", "repositories", right=True),
     Column("CREATED", when("created_at")),
+)
+FACTS: Final = (
+    Column("name", "name"),
+    Column("mode", "mode"),
+    Column("visibility", "visibility"),
+    Column("strict sizes", "strict_sizes"),
+    Column("repositories", "repositories"),
+    Column("created", when("created_at")),
 )
 SWITCHES: Final = (
     Column("NAME", "name"),
@@ -42,7 +51,7 @@ class Sizes(StrEnum):
 @app.command("create")
 def create(
     *,
-    name: Project,
+    name: Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")],
     public: Annotated[bool, typer.Option("--public", help="Everybody may pull from it, logged in or not.")] = False,
     url: Url = None,
     insecure: Insecure = False,
@@ -54,10 +63,24 @@ def create(
     Output.to_terminal(output).item(client(url, insecure=insecure).post("/projects", body), COLUMNS)
 
 
+@app.command("show")
+def show(project: Project, url: Url = None, insecure: Insecure = False, output: Wanted = Format.TABLE) -> None:
+    """Show a project."""
+    Output.to_terminal(output).item(client(url, insecure=insecure).get(project_path(project)), FACTS)
+
+
 @app.command("list")
-def show_all(url: Url = None, insecure: Insecure = False, output: Wanted = Format.TABLE) -> None:
+def show_all(
+    *,
+    where: Where = None,
+    sort: Sort = None,
+    limit: Most = None,
+    url: Url = None,
+    insecure: Insecure = False,
+    output: Wanted = Format.TABLE,
+) -> None:
     """List the projects you can see."""
-    items = client(url, insecure=insecure).items("/projects")
+    items = client(url, insecure=insecure).items("/projects", asked(where, sort), limit)
     Output.to_terminal(output).items(items, COLUMNS, "no projects: entrepot project create NAME")
 
 
@@ -70,7 +93,7 @@ def visibility(
     output: Wanted = Format.TABLE,
 ) -> None:
     """Open a project for pulls by everybody, or close it again. Both take effect at once."""
-    now = client(url, insecure=insecure).patch(project_path(project), {"visibility": wanted.value})
+    now = client(url, insecure=insecure).change("PATCH", project_path(project), {"visibility": wanted.value})
     Output.to_terminal(output).item(now, SWITCHES)
 
 
@@ -83,12 +106,21 @@ def sizes(
     output: Wanted = Format.TABLE,
 ) -> None:
     """Refuse manifests whose sizes are wrong, or take them: some old tools write such."""
-    now = client(url, insecure=insecure).patch(project_path(project), {"strict_sizes": wanted is Sizes.STRICT})
+    now = client(url, insecure=insecure).change(
+        "PATCH", project_path(project), {"strict_sizes": wanted is Sizes.STRICT}
+    )
     Output.to_terminal(output).item(now, SWITCHES)
 
 
 @app.command("delete")
-def delete(name: Project, url: Url = None, insecure: Insecure = False, output: Wanted = Format.TABLE) -> None:
+def delete(
+    *,
+    name: Project,
+    dry_run: DryRun = False,
+    url: Url = None,
+    insecure: Insecure = False,
+    output: Wanted = Format.TABLE,
+) -> None:
     """Delete a project with its repositories; the operation printed takes it back."""
-    deleted = client(url, insecure=insecure).delete(project_path(name))
-    Output.to_terminal(output).item(deleted, (Column("operation", "operation"),))
+    deleted = client(url, insecure=insecure).delete(project_path(name), removal_query(dry_run=dry_run))
+    tell(Output.to_terminal(output), deleted)

@@ -49,7 +49,8 @@ def set_limit(
         wanted = None if limit == NONE else parse_bytes(limit)
     except ValueError as error:
         raise InvalidError(f"{error}, or none", "SIZE") from None
-    _print(client(url, insecure=insecure).put(f"{project_path(project)}/quota", {"limit": wanted}), output)
+    api = client(url, insecure=insecure)
+    _print(api.change("PUT", f"{project_path(project)}/quota", {"limit": wanted}), output)
 
 
 def _print(quota: Item, wanted: Format) -> None:

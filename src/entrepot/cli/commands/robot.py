@@ -7,8 +7,9 @@ from urllib.parse import quote
 import typer
 
 from entrepot.cli.client import project_path
-from entrepot.cli.options import Insecure, Project, Url, Wanted, client
+from entrepot.cli.options import DryRun, Insecure, Most, Project, Sort, Url, Wanted, Where, asked, client
 from entrepot.cli.output import Column, Format, Output, when
+from entrepot.cli.removal import removal_query, tell
 
 app = typer.Typer(help="Create, list and delete machine accounts.", no_args_is_help=True, add_completion=False)
 
@@ -43,7 +44,7 @@ def create(
     body: dict[str, object] = {"name": name, "role": role.value, "days": days}
     made = client(url, insecure=insecure).post(f"{project_path(project)}/robots", body)
     out = Output.to_terminal(output)
-    if output is Format.JSON:
+    if output.is_document:
         out.item(made, COLUMNS)
         return
     out.note(
@@ -54,19 +55,36 @@ def create(
 
 
 @app.command("list")
-def show_all(project: Project, url: Url = None, insecure: Insecure = False, output: Wanted = Format.TABLE) -> None:
+def show_all(
+    *,
+    project: Project,
+    where: Where = None,
+    sort: Sort = None,
+    limit: Most = None,
+    url: Url = None,
+    insecure: Insecure = False,
+    output: Wanted = Format.TABLE,
+) -> None:
     """List a project's robots."""
-    items = client(url, insecure=insecure).items(f"{project_path(project)}/robots")
+    items = client(url, insecure=insecure).items(f"{project_path(project)}/robots", asked(where, sort), limit)
     Output.to_terminal(output).items(items, COLUMNS, f"no robots: entrepot robot create {project} NAME")
 
 
 @app.command("delete")
 def delete(
+    *,
     project: Project,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The robot's name within the project.")],
+    dry_run: DryRun = False,
     url: Url = None,
     insecure: Insecure = False,
+    output: Wanted = Format.TABLE,
 ) -> None:
     """Delete a robot. Its secret opens nothing any more; pulls and pushes under way with it end within 5 s."""
-    client(url, insecure=insecure).delete(f"{project_path(project)}/robots/{quote(name, safe='')}")
-    Output.to_terminal(Format.TABLE).note(f"deleted robot {name} of {project}")
+    path = f"{project_path(project)}/robots/{quote(name, safe='')}"
+    answer = client(url, insecure=insecure).delete(path, removal_query(dry_run=dry_run))
+    out = Output.to_terminal(output)
+    if dry_run:
+        tell(out, answer)
+    else:
+        out.note(f"deleted robot {name} of {project}")

@@ -4,11 +4,12 @@ from typing import Annotated, Final
 
 import typer
 
+from entrepot.cli.client import artifact_path
 from entrepot.cli.options import Image, Insecure, Url, Wanted, client
 from entrepot.cli.output import BlockedError, Column, Format, Item, Output
 from entrepot.errors import EntrepotError
 
-app = typer.Typer(help="Wait for an image's analysis.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(help="Show and wait for an image's analysis.", no_args_is_help=True, add_completion=False)
 
 FACTS: Final = (
     Column("digest", "digest"),
@@ -24,9 +25,10 @@ class ScanIncompleteError(EntrepotError):
     """The analysis ended, but did not see all: such an image is not known to be clean."""
 
 
-@app.callback()
-def group() -> None:
-    """Wait for an image's analysis."""
+@app.command("show")
+def show(image: Image, url: Url = None, insecure: Insecure = False, output: Wanted = Format.TABLE) -> None:
+    """Show how far an image's analysis and judgement are."""
+    Output.to_terminal(output).item(client(url, insecure=insecure).get(f"{artifact_path(image)}/scan"), FACTS)
 
 
 @app.command("wait")

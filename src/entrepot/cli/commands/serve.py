@@ -14,7 +14,7 @@ from entrepot.cli.output import ExitCode
 
 if TYPE_CHECKING:
     from entrepot.runtime.lifeline import Lifeline
-    from entrepot.settings import Settings
+    from entrepot.settings import Loaded, Settings
 
 app = typer.Typer(add_completion=False)
 
@@ -88,7 +88,8 @@ def serve(
     from entrepot.settings import export_metrics_folder, load  # noqa: PLC0415
 
     flags = {} if listen is None else {"server.listen": listen}
-    settings = load(flags, data=data, config=config, secrets_dir=secrets_dir).settings
+    loaded = load(flags, data=data, config=config, secrets_dir=secrets_dir)
+    settings = loaded.settings
     logs.configure(settings.telemetry.log_level)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     if role not in {None, *Role, COURIER}:
@@ -100,7 +101,7 @@ def serve(
     export_metrics_folder(settings)
     line = _take_lifeline()
     try:
-        _child(settings, str(role), line, prepares=prepares)
+        _child(loaded, str(role), line, prepares=prepares)
     except Exception:  # noqa: BLE001  it ends here, and is logged
         # Nobody watches a child's terminal: the log is where its end must be understood.
         structlog.get_logger().exception("serve.failed", role=role)
@@ -115,27 +116,30 @@ def _take_lifeline() -> "Lifeline":
     return line
 
 
-def _child(settings: "Settings", role: str, lifeline: "Lifeline", *, prepares: bool) -> None:
+def _child(loaded: "Loaded", role: str, lifeline: "Lifeline", *, prepares: bool) -> None:
     from entrepot.wiring import prepare  # noqa: PLC0415  see serve
 
+    settings = loaded.settings
     if prepares:
         prepare(settings)
     if role == Role.WEB:
-        _web(settings, lifeline)
+        _web(loaded, lifeline)
     else:
         from entrepot.worker import courier, main  # noqa: PLC0415  a web process loads no worker code
 
         (courier if role == COURIER else main)(settings)
 
 
-def _web(settings: "Settings", lifeline: "Lifeline") -> None:
+def _web(loaded: "Loaded", lifeline: "Lifeline") -> None:
+    from entrepot.settings import describe  # noqa: PLC0415  see serve
     from entrepot.web.server import Draining, WebServer  # noqa: PLC0415  see serve
     from entrepot.wiring import web_app  # noqa: PLC0415
 
+    settings, described = loaded.settings, describe(loaded)
     host, port = settings.listen
     draining = Draining()
     WebServer(
-        load=lambda: web_app(settings, draining),
+        load=lambda: web_app(settings, draining, described),
         host=host,
         port=port,
         workers=settings.web_workers,

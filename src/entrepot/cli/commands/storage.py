@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import typer
 
+from entrepot.cli import complete
 from entrepot.cli.commands.quota import amount
 from entrepot.cli.options import Insecure, Url, Wanted, client
 from entrepot.cli.output import Column, Format, Output, when
@@ -41,8 +42,11 @@ CHECKED: Final = (
 
 @app.command("show")
 def show(
-    repository: Annotated[str | None, typer.Argument(metavar="REPOSITORY", help="Else the whole store.")] = None,
-    tag: Annotated[str | None, typer.Option(help="One tag of the repository.")] = None,
+    repository: Annotated[
+        str | None,
+        typer.Argument(metavar="REPOSITORY", help="Else the whole store.", autocompletion=complete.repositories),
+    ] = None,
+    tag: Annotated[str | None, typer.Option(help="One tag of the repository.", autocompletion=complete.tags)] = None,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,

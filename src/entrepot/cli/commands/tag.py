@@ -5,14 +5,10 @@ from urllib.parse import quote
 
 import typer
 
-from entrepot.cli.options import Insecure, Url, Wanted, client
+from entrepot.cli.options import Insecure, Most, Repository, Sort, Tag, Url, Wanted, Where, asked, client
 from entrepot.cli.output import Column, Format, Output, when
 
 app = typer.Typer(help="List, restore and lock tags.", no_args_is_help=True, add_completion=False)
-
-Repository = Annotated[str, typer.Argument(metavar="REPOSITORY", help="As in shop/web.")]
-Tag = Annotated[str, typer.Argument(metavar="TAG", help="As in 1.0.")]
-Most = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
 
 TAGS: Final = (
     Column("TAG", "name"),
@@ -28,19 +24,38 @@ HISTORY: Final = (
     Column("AT", when("at")),
     Column("OPERATION", "operation"),
 )
+FACTS: Final = (
+    Column("tag", "name"),
+    Column("digest", "digest"),
+    Column("moves", "rev"),
+    Column("moved", when("moved_at")),
+    Column("locked by", "locked_by"),
+)
 RESTORED: Final = (Column("tag", "name"), Column("digest", "digest"), Column("rev", "rev"))
+
+
+@app.command("show")
+def show(
+    repository: Repository, tag: Tag, url: Url = None, insecure: Insecure = False, output: Wanted = Format.TABLE
+) -> None:
+    """Show what a tag names."""
+    found = client(url, insecure=insecure).get(f"{_path(repository)}/{quote(tag)}")
+    Output.to_terminal(output).item(found, FACTS)
 
 
 @app.command("list")
 def show_all(
+    *,
     repository: Repository,
-    limit: Most = 100,
+    where: Where = None,
+    sort: Sort = None,
+    limit: Most = None,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
 ) -> None:
     """List the tags of a repository."""
-    items = client(url, insecure=insecure).items(_path(repository), None, limit)
+    items = client(url, insecure=insecure).items(_path(repository), asked(where, sort), limit)
     Output.to_terminal(output).items(items, TAGS, "no tags")
 
 
@@ -48,14 +63,14 @@ def show_all(
 def history(
     repository: Repository,
     tag: Tag,
-    limit: Most = 100,
+    limit: Most = None,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
 ) -> None:
     """List what a tag named, the last first; where it was deleted it named nothing."""
     items = client(url, insecure=insecure).items(f"{_path(repository)}/{quote(tag)}/history", None, limit)
-    Output.to_terminal(output).items(items, HISTORY, "it never was")
+    Output.to_terminal(output).items(items, HISTORY, "it never was", Column("", "rev"))
 
 
 @app.command("restore")
@@ -75,13 +90,15 @@ def restore(
 @app.command("lock")
 def lock(repository: Repository, tag: Tag, url: Url = None, insecure: Insecure = False) -> None:
     """Lock a tag: nobody moves or deletes it, or what it names."""
-    client(url, insecure=insecure).put(f"{_path(repository)}/{quote(tag)}/lock", {})
+    path = f"{_path(repository)}/{quote(tag)}"
+    client(url, insecure=insecure).change("PUT", f"{path}/lock", {}, path)
 
 
 @app.command("unlock")
 def unlock(repository: Repository, tag: Tag, url: Url = None, insecure: Insecure = False) -> None:
     """Unlock a tag."""
-    client(url, insecure=insecure).delete(f"{_path(repository)}/{quote(tag)}/lock")
+    path = f"{_path(repository)}/{quote(tag)}"
+    client(url, insecure=insecure).change("DELETE", f"{path}/lock", None, path)
 
 
 def _path(repository: str) -> str:

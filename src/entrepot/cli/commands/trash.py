@@ -4,9 +4,11 @@ from typing import Annotated, Final
 
 import typer
 
+from entrepot.cli import complete
 from entrepot.cli.client import Client, project_path
-from entrepot.cli.options import Insecure, Url, Wanted, client
+from entrepot.cli.options import DryRun, Insecure, Most, Sort, Url, Wanted, Where, asked, client
 from entrepot.cli.output import Column, Format, Item, Output, when
+from entrepot.cli.removal import removal_query, tell
 
 app = typer.Typer(help="List what was deleted, and purge it.", no_args_is_help=True, add_completion=False)
 undo_app = typer.Typer(add_completion=False)
@@ -35,22 +37,27 @@ STARTED: Final = (Column("job", "job"),)
 
 @app.command("list")
 def show_all(
-    project: Annotated[str | None, typer.Option(help="Only this project's.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    *,
+    project: Annotated[str | None, typer.Option(help="Only this project's.", autocompletion=complete.projects)] = None,
+    where: Where = None,
+    sort: Sort = None,
+    limit: Most = None,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
 ) -> None:
     """List deletions, newest first, and until when each can be undone."""
     path = f"{project_path(project)}/operations" if project else "/operations"
-    items = client(url, insecure=insecure).items(path, None, limit)
+    items = client(url, insecure=insecure).items(path, asked(where, sort), limit)
     Output.to_terminal(output).items(items, COLUMNS, "nothing was deleted")
 
 
 @app.command("purge")
 def purge(
+    *,
     operation: Annotated[str | None, typer.Argument(metavar=OPERATION, help="What to purge before its time.")] = None,
     now: Annotated[bool, typer.Option("--now", help="Do not wait: another admin confirms it.")] = False,
+    dry_run: DryRun = False,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
@@ -59,24 +66,33 @@ def purge(
     api, out = client(url, insecure=insecure), Output.to_terminal(output)
     if now != (operation is not None):
         raise typer.BadParameter("--now and OPERATION are needed together")
-    if operation is None:
-        out.item(_ended(api, out, api.post("/trash/purge", {})), STARTED)
-        return
-    asked = api.post(f"/operations/{operation}/purge", {})
-    out.item(asked, ASKED)
-    out.note(f"another admin confirms it within a day: entrepot trash confirm {asked.get('request')}")
+    path = "/trash/purge" if operation is None else f"/operations/{operation}/purge"
+    answer = api.post(path, {}, removal_query(dry_run=dry_run))
+    if dry_run:
+        tell(out, answer)
+    elif operation is None:
+        out.item(_ended(api, out, answer), STARTED)
+    else:
+        out.item(answer, ASKED, Column("", "request"))
+        out.note(f"another admin confirms it within a day: entrepot trash confirm {answer.get('request')}")
 
 
 @app.command("confirm")
 def confirm(
+    *,
     request: Annotated[str, typer.Argument(metavar="REQUEST", help="What another admin asked for.")],
+    dry_run: DryRun = False,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
 ) -> None:
     """Confirm a purge that another admin asked for: nothing brings its bytes back."""
     api, out = client(url, insecure=insecure), Output.to_terminal(output)
-    out.item(_ended(api, out, api.post(f"/operations/{request}/confirm", {})), STARTED)
+    answer = api.post(f"/operations/{request}/confirm", {}, removal_query(dry_run=dry_run))
+    if dry_run:
+        tell(out, answer)
+    else:
+        out.item(_ended(api, out, answer), STARTED)
 
 
 @undo_app.command("undo")

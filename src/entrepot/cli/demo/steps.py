@@ -7,7 +7,6 @@ earlier one is in `Demo`. A step that can't go on raises an EntrepotError; the c
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.resources import as_file, files
 from typing import Final
@@ -16,36 +15,19 @@ from entrepot.cli.client import Client, artifact_path, project_path
 from entrepot.cli.demo.build import Image
 from entrepot.cli.demo.clients import installed
 from entrepot.cli.demo.images import shop_web
-from entrepot.cli.demo.registry import Pushed, Registry, RegistryError
+from entrepot.cli.demo.registry import Pushed, RegistryError
 from entrepot.cli.demo.report import Line
+from entrepot.cli.demo.scene import ADMIN, NEW, OLD, PROJECT, Demo
 from entrepot.cli.demo.server import DemoServer
+from entrepot.cli.demo.stages import stages
 from entrepot.cli.http import basic
 from entrepot.cli.output import Item, byte_size, duration, plain
 from entrepot.oci.reference import Reference
 from entrepot.scanning.model import Severity
 
-PROJECT: Final = "shop"
-OLD: Final = Reference("shop/web", "1.0", None)
-NEW: Final = Reference("shop/web", "1.1", None)
-ADMIN: Final = "admin"
 VERDICT_SECONDS: Final = 30.0
 AUDIT_SECONDS: Final = 5.0
 DENIED: Final = "denied"
-
-
-@dataclass(slots=True)
-class Demo:
-    """What the steps share. robots: name -> login and secret."""
-
-    server: DemoServer
-    api: Client
-    old: Image
-    new: Image
-    robots: dict[str, tuple[str, str]] = field(default_factory=dict)
-
-    def registry(self, robot: str) -> Registry:
-        """The registry as *robot* sees it."""
-        return Registry(self.server.http, *self.robots[robot])
 
 
 def prepare(server: DemoServer) -> Demo:
@@ -73,6 +55,7 @@ def steps(demo: Demo) -> Iterator[Line]:
     yield _pulled(demo)
     yield from _pulled_by_others(demo)
     yield from _recorded(demo)
+    yield from stages(demo)
 
 
 def _started(demo: Demo) -> Line:
@@ -100,10 +83,11 @@ def _advisories(demo: Demo) -> Line:
 
 def _project(demo: Demo) -> Iterator[Line]:
     demo.api.post("/projects", {"name": PROJECT})
-    changed = demo.api.put(f"{project_path(PROJECT)}/policy/mode", {"mode": "enforce"})
+    policy_path = f"{project_path(PROJECT)}/policy"
+    changed = demo.api.change("PUT", f"{project_path(PROJECT)}/policy/mode", {"mode": "enforce"}, policy_path)
     if changed.get("job"):
         demo.api.wait_for_job(str(changed["job"]))
-    policy = demo.api.get(f"{project_path(PROJECT)}/policy")
+    policy = demo.api.get(policy_path)
     shown = f"policy {policy.get('policy')}, mode {policy.get('mode')}"
     yield Line(f"project {PROJECT} enforces its policy", shown, held=policy.get("mode") == "enforce")
     for name, role in (("ci", "developer"), ("puller", "viewer")):

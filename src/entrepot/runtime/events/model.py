@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Final
 class Actor:
     """Who does something, from where: as much as a record of it needs.
 
-    kind: `person`, `robot`, `system` or `anonymous`. credential: id of the secret used, never the secret.
+    kind: `person`, `robot`, `system` or `anonymous`. credential: id of the secret used, never the secret. is_keyed:
+    whether its request came with an `Idempotency-Key` (runtime/idempotency.py).
     """
 
     name: str
@@ -22,6 +23,7 @@ class Actor:
     source_ip: str = ""
     user_agent: str = ""
     request_id: str = ""
+    is_keyed: bool = False
 
 
 SYSTEM: Final = Actor("system", "system")

@@ -7,6 +7,9 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
+from entrepot.runtime.filters import Field, Kind
+from entrepot.runtime.lists import Listing
+
 VERDICT: Final = "verdict"
 LAYER: Final = "layer"
 FEED: Final = "feed"
@@ -14,6 +17,23 @@ LIFECYCLE: Final = "lifecycle"
 
 # How many jobs of a queue run at once; `layer` follows the number of analysers instead.
 CONCURRENCY: Final = {VERDICT: 4, LAYER: 2, FEED: 1, LIFECYCLE: 3}
+
+JOBS: Final = Listing(
+    {
+        "id": Field(Kind.TEXT),
+        "name": Field(Kind.TEXT, sorts=False),
+        "state": Field(Kind.TEXT, sorts=False),
+        "queue": Field(Kind.TEXT, sorts=False),
+        "attempts": Field(Kind.NUMBER, sorts=False),
+        "created_at": Field(Kind.INSTANT, sorts=False),
+        "started_at": Field(Kind.INSTANT, optional=True, sorts=False),
+        "finished_at": Field(Kind.INSTANT, optional=True, sorts=False),
+        "error": Field(Kind.TEXT, sorts=False),
+    },
+    key="id",
+    default="-id",
+)
+"""What a list of jobs can be asked for."""
 
 MAX_ATTEMPTS: Final = 5
 KEEP_DONE: Final = timedelta(days=1)

@@ -1,9 +1,11 @@
 """What a queue of jobs offers: to people (JobReader) and to the worker that runs them (Engine)."""
 
 from collections.abc import Callable, Collection
+from datetime import datetime
 from typing import Protocol
 
 from entrepot.runtime.jobs.model import JobRow, Taken
+from entrepot.runtime.lists import Part, Wanted
 
 
 class JobReader(Protocol):
@@ -13,12 +15,20 @@ class JobReader(Protocol):
         """Jobs, newest first, older than the id *after*; at most *limit*."""
         ...
 
+    async def listed(self, state: str, name: str, wanted: Wanted) -> Part[JobRow]:
+        """Jobs as *wanted* of JOBS, of that state and name; empty: of any."""
+        ...
+
     async def get(self, id_: str) -> JobRow:
         """The job *id_*. Raises JobUnknownError."""
         ...
 
     async def counts(self) -> dict[tuple[str, str], int]:
         """How many jobs there are by (queue, state)."""
+        ...
+
+    async def oldest(self) -> dict[str, datetime]:
+        """When the oldest job was asked for that waits in each queue; queues in which none waits are absent."""
         ...
 
 

@@ -12,13 +12,16 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, text
+from sqlalchemy import Integer, Row, String, select, text
 from sqlalchemy.exc import DBAPIError
 
 from entrepot.runtime.database import Database
 from entrepot.runtime.errors import JobUnknownError
-from entrepot.runtime.jobs.model import GONE, MAX_PAGE, Job, JobRow
+from entrepot.runtime.jobs.model import GONE, JOBS, MAX_PAGE, Job, JobRow
+from entrepot.runtime.lists import Part, Wanted
+from entrepot.runtime.pages import Columns
 from entrepot.runtime.ports import Connection, Transaction
+from entrepot.runtime.tables import Instant
 
 MAX_LOCK: Final = 255  # an index takes no entry over 2.7 KB
 MAX_ID: Final = 2**63 - 1
@@ -61,11 +64,54 @@ PAGE: Final = text(
     )
 )
 GET: Final = text(SELECT.format(chosen="SELECT * FROM procrastinate_jobs WHERE id = :id"))
+# The same in our words, to be filtered: a job's times are its events', in microseconds since 1970 as everywhere.
+LISTED: Final = (
+    text("""
+    SELECT lpad(CAST(job.id AS text), 26, '0') AS id, task_name AS name, args ->> 'args' AS args,
+           CASE CAST(status AS text) WHEN 'todo' THEN 'waiting' WHEN 'doing' THEN 'running'
+                                     WHEN 'succeeded' THEN 'done' ELSE 'failed' END AS state,
+           queue_name AS queue, attempts + CASE WHEN status = 'doing' THEN 1 ELSE 0 END AS attempts,
+           times.created AS created_at, times.started AS started_at,
+           CASE WHEN status NOT IN ('todo', 'doing') THEN times.finished END AS finished_at,
+           CASE WHEN status = 'succeeded' THEN '' ELSE COALESCE(args ->> 'error', '') END AS error
+    FROM procrastinate_jobs AS job
+    CROSS JOIN LATERAL (
+        SELECT CAST(EXTRACT(epoch FROM MIN(at) FILTER (WHERE type = 'deferred')) * 1000000 AS bigint) AS created,
+               CAST(EXTRACT(epoch FROM MAX(at) FILTER (WHERE type = 'started')) * 1000000 AS bigint) AS started,
+               CAST(EXTRACT(epoch FROM MAX(at) FILTER (
+                   WHERE type NOT IN ('deferred', 'started', 'scheduled')
+               )) * 1000000 AS bigint) AS finished
+        FROM procrastinate_events WHERE job_id = job.id
+    ) AS times
+    """)
+    .columns(
+        id=String,
+        name=String,
+        args=String,
+        state=String,
+        queue=String,
+        attempts=Integer,
+        created_at=Instant,
+        started_at=Instant,
+        finished_at=Instant,
+        error=String,
+    )
+    .subquery()
+)
+COLUMNS: Final = Columns(JOBS, {name: LISTED.c[name] for name in JOBS.fields})
 ANNOUNCE: Final = text("""
     SELECT pg_notify('procrastinate_any_queue_v1', '{"type": "job_inserted", "job_id": 0}')
 """)
 COUNTS: Final = text("""
     SELECT queue_name, CAST(status AS text), COUNT(*) FROM procrastinate_jobs GROUP BY queue_name, status
+""")
+
+# Ids rise with time: the first of a queue was asked for first.
+OLDEST: Final = text("""
+    SELECT first.queue_name, MIN(events.at)
+    FROM (SELECT queue_name, MIN(id) AS id FROM procrastinate_jobs WHERE status = 'todo' GROUP BY queue_name) AS first
+    JOIN procrastinate_events AS events ON events.job_id = first.id AND events.type = 'deferred'
+    GROUP BY first.queue_name
 """)
 
 
@@ -121,6 +167,15 @@ class PostgresJobs:
         async with self.database.reading() as connection:
             return [_job(row) for row in await connection.execute(PAGE, values)]
 
+    async def listed(self, state: str, name: str, wanted: Wanted) -> Part[JobRow]:
+        """See JobReader."""
+        question = select(LISTED)
+        for column, value in ((LISTED.c.state, state), (LISTED.c.name, name)):
+            question = question.where(column == value) if value else question
+        async with self.database.reading() as connection:
+            part = await COLUMNS.page(connection, question, wanted)
+        return Part([JobRow(*row[: len(LISTED.c)]) for row in part.items], part.next, part.total)
+
     async def get(self, id_: str) -> JobRow:
         """See JobReader."""
         async with self.database.reading() as connection:
@@ -138,6 +193,11 @@ class PostgresJobs:
             key = (queue, _state(status))
             counts[key] = counts.get(key, 0) + number
         return counts
+
+    async def oldest(self) -> dict[str, datetime]:
+        """See JobReader."""
+        async with self.database.reading() as connection:
+            return {row[0]: row[1].astimezone(UTC) for row in await connection.execute(OLDEST)}
 
 
 def _number(id_: str) -> int:

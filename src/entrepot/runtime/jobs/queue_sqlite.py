@@ -10,12 +10,15 @@ from sqlalchemy import func, select
 from entrepot.ids import ulid
 from entrepot.runtime.database import Database
 from entrepot.runtime.errors import JobUnknownError
-from entrepot.runtime.jobs.model import GONE, MAX_PAGE, Job, JobRow
+from entrepot.runtime.jobs.model import GONE, JOBS, MAX_PAGE, Job, JobRow
+from entrepot.runtime.lists import Part, Wanted
+from entrepot.runtime.pages import Columns
 from entrepot.runtime.ports import Connection
 from entrepot.runtime.tables import job
 from entrepot.runtime.upsert import insert_or
 
 ENQUEUE: Final = insert_or(job).on_conflict_do_nothing()
+COLUMNS: Final = Columns(JOBS, {name: job.c[name] for name in JOBS.fields})
 
 
 async def enqueue(connection: Connection, jobs: Iterable[Job], now: datetime) -> None:
@@ -53,6 +56,15 @@ class SqliteJobs:
         async with self.database.reading() as connection:
             return [JobRow(**row._mapping) for row in await connection.execute(question)]  # noqa: SLF001  its public name
 
+    async def listed(self, state: str, name: str, wanted: Wanted) -> Part[JobRow]:
+        """See JobReader."""
+        question = select(*ROW)
+        for column, value in ((job.c.state, state), (job.c.name, name)):
+            question = question.where(column == value) if value else question
+        async with self.database.reading() as connection:
+            part = await COLUMNS.page(connection, question, wanted)
+        return Part([JobRow(*row[: len(ROW)]) for row in part.items], part.next, part.total)
+
     async def get(self, id_: str) -> JobRow:
         """See JobReader."""
         async with self.database.reading() as connection:
@@ -66,6 +78,13 @@ class SqliteJobs:
         question = select(job.c.queue, job.c.state, func.count()).group_by(job.c.queue, job.c.state)
         async with self.database.reading() as connection:
             return {(row[0], row[1]): row[2] for row in await connection.execute(question)}
+
+    async def oldest(self) -> dict[str, datetime]:
+        """See JobReader."""
+        first = func.min(job.c.created_at, type_=job.c.created_at.type)
+        question = select(job.c.queue, first).where(job.c.state == "waiting").group_by(job.c.queue)
+        async with self.database.reading() as connection:
+            return {row[0]: row[1] for row in await connection.execute(question)}
 
 
 ROW: Final = (

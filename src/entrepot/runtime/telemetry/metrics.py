@@ -1,9 +1,8 @@
-"""Metrics of all processes of one server, added up over files in one folder.
+"""Metrics of all processes of one server, added up over files in one folder. Which there are: `families.py`."""
 
-No label ever holds a repository, tag, digest, user or address: their number has no bound.
-"""
-
-from collections.abc import Callable, Iterator, Mapping
+import asyncio
+from collections.abc import Iterable, Iterator
+from time import monotonic
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -11,44 +10,34 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-ROUTES: Final = ("manifests", "blobs", "uploads", "tags", "token", "v2", "api", "ops", "other")
-LIMITS: Final = (
-    "request_line",
-    "headers",
-    "framing",
-    "body_size",
-    "body_rate",
-    "send",
-    "in_flight",
-    "passwords",
-    "log_in",
-    "other",
+from entrepot.runtime.telemetry.families import (
+    BREACHES,
+    CACHE,
+    CACHE_BYTES,
+    DURATIONS,
+    LOOP_LAG,
+    REQUESTS,
+    SENT,
+    SYNC_FAILURES,
+    Family,
+    Reading,
 )
-BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
-OVERDUE: Final = "overdue"
-JobCounts = Callable[[], list[tuple[str, str, int]]]
+LAG_EVERY_SECONDS: Final = 1.0
 
 
 class Metrics:
-    """What one process counts. route: one of ROUTES; limit: one of LIMITS."""
+    """What one web process counts."""
 
     def __init__(self) -> None:
         own = CollectorRegistry()
-        self.requests = Counter(
-            "entrepot_http_requests", "Requests answered.", ("route", "method", "code"), registry=own
-        )
-        self.durations = Histogram(
-            "entrepot_http_request_duration_seconds",
-            "Time from a request's headers to the end of its answer.",
-            ("route",),
-            buckets=BUCKETS,
-            registry=own,
-        )
-        self.sent = Counter("entrepot_http_sent_bytes", "Bytes of bodies sent.", ("route",), registry=own)
+        self.requests = _counter(REQUESTS, own)
+        self.durations = _histogram(DURATIONS, own)
+        self.sent = _counter(SENT, own)
         self._counters: dict[tuple[str, str, int], tuple[Counter, Histogram, Counter]] = {}
 
-        self.breaches = Counter("entrepot_limit_breaches", "Requests over a limit.", ("limit",), registry=own)
+        self.breaches = _counter(BREACHES, own)
+        self.loop_lag = _histogram(LOOP_LAG, own)
 
     def breached(self, limit: str) -> None:
         """A request was over a limit, and refused."""
@@ -69,23 +58,22 @@ class Metrics:
         durations.observe(seconds)
         bytes_sent.inc(sent)
 
+    async def watch_loop(self) -> None:
+        """Looks each second how late the event loop is, for ever."""
+        while True:
+            due = monotonic() + LAG_EVERY_SECONDS
+            await asyncio.sleep(LAG_EVERY_SECONDS)
+            self.loop_lag.observe(max(monotonic() - due, 0.0))
+
 
 class StorageMetrics:
     """What one process counts of its store and its memory."""
 
     def __init__(self) -> None:
         own = CollectorRegistry()
-        self.cache = Counter(
-            "entrepot_cache_requests", "Questions to the memory for small blobs.", ("hit",), registry=own
-        )
-        self.cache_bytes = Gauge(
-            "entrepot_cache_bytes", "Bytes of small blobs in memory.", registry=own, multiprocess_mode="livesum"
-        )
-        self.sync_failures = Counter(
-            "entrepot_storage_sync_failures",
-            "Files that a disk did not keep; after 3 a process writes no more.",
-            registry=own,
-        )
+        self.cache = _counter(CACHE, own)
+        self.cache_bytes = Gauge(CACHE_BYTES.name, CACHE_BYTES.help, registry=own, multiprocess_mode="livesum")
+        self.sync_failures = _counter(SYNC_FAILURES, own)
         self._hit, self._miss = self.cache.labels("true"), self.cache.labels("false")
 
     def asked(self, hit: bool) -> None:
@@ -101,42 +89,34 @@ class StorageMetrics:
         self.sync_failures.inc()
 
 
-class _Jobs:
-    """How many jobs there are, read at each scrape."""
+class _Read:
+    """Gauges that were measured for this scrape."""
 
-    def __init__(self, counts: JobCounts) -> None:
-        self._counts = counts
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The gauge of jobs by queue and state."""
-        gauge = GaugeMetricFamily("entrepot_jobs", "Jobs by queue and state.", labels=("queue", "state"))
-        for queue, state, count in self._counts():
-            gauge.add_metric((queue, state), count)
-        yield gauge
-
-
-class _Storage:
-    """What is stored, as counted at most a few minutes ago."""
-
-    def __init__(self, numbers: Mapping[str, int]) -> None:
-        self._numbers = numbers
+    def __init__(self, readings: Iterable[Reading]) -> None:
+        self._readings = readings
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The gauges of stored bytes by class, and of late reviews."""
-        stored = GaugeMetricFamily("entrepot_storage_bytes", "Bytes stored, by class.", labels=("class",))
-        for name, number in self._numbers.items():
-            if name != OVERDUE:
-                stored.add_metric((name,), number)
-        yield stored
-        late = GaugeMetricFamily("entrepot_review_overdue_seconds", "How late the oldest review of the collector is.")
-        late.add_metric((), self._numbers.get(OVERDUE, 0))
-        yield late
+        """A gauge for each family that was read."""
+        gauges: dict[str, GaugeMetricFamily] = {}
+        for reading in self._readings:
+            family = reading.family
+            if family.name not in gauges:
+                gauges[family.name] = GaugeMetricFamily(family.name, family.help, labels=family.label_names)
+            gauges[family.name].add_metric(reading.labels, reading.value)
+        yield from gauges.values()
 
 
-def exposition(folder: str, counts: JobCounts, storage: Mapping[str, int]) -> bytes:
-    """All metrics in the Prometheus text format. folder: where the processes keep theirs; storage: bytes by class."""
+def exposition(folder: str, readings: Iterable[Reading]) -> bytes:
+    """All metrics in the Prometheus text format. folder: where the processes keep theirs."""
     registry = CollectorRegistry()
     MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
-    registry.register(_Jobs(counts))
-    registry.register(_Storage(storage))
+    registry.register(_Read(readings))
     return generate_latest(registry)
+
+
+def _counter(family: Family, registry: CollectorRegistry) -> Counter:
+    return Counter(family.name, family.help, family.label_names, registry=registry)
+
+
+def _histogram(family: Family, registry: CollectorRegistry) -> Histogram:
+    return Histogram(family.name, family.help, family.label_names, buckets=family.buckets, registry=registry)

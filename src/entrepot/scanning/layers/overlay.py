@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from entrepot.scanning.layers.known_paths import KNOWN
 from entrepot.scanning.layers.links import follow, resolve, resolve_parent
 from entrepot.scanning.layers.paths import ancestors
-from entrepot.scanning.layers.steps import build_steps, diff_ids
 from entrepot.scanning.model import ImageFacts, ImagePackage, LayerFacts, Link, OsRelease, Package, PackageDatabase
 from entrepot.scanning.os import APK_REPOSITORIES, OS_RELEASE_PATHS, UNKNOWN, namespace, os_name
+from entrepot.scanning.steps import build_steps, diff_ids
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,40 @@
 
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
-from entrepot.web.api import accounts, artifacts, operations, projects, storage, tags, trash
+from entrepot.web.api import (
+    accounts,
+    artifacts,
+    operations,
+    people,
+    projects,
+    promotions,
+    repositories,
+    storage,
+    tags,
+    trash,
+    trees,
+)
+from entrepot.web.api.description import describe
+from entrepot.web.api.parameters import only_known
 from entrepot.web.api.problems import install
 from entrepot.web.services import Services
 
 PREFIX: Final = "/api/v1"
-PARTS: Final = (accounts, projects, artifacts, tags, operations, trash, storage)
+PARTS: Final = (
+    accounts,
+    people,
+    projects,
+    repositories,
+    artifacts,
+    trees,
+    tags,
+    promotions,
+    operations,
+    trash,
+    storage,
+)
 
 
 def api_app(services: Services, version: str) -> FastAPI:
@@ -26,5 +52,6 @@ def api_app(services: Services, version: str) -> FastAPI:
     app.state.services = services
     install(app)
     for part in PARTS:
-        app.include_router(part.router, prefix=PREFIX)
+        app.include_router(part.router, prefix=PREFIX, dependencies=[Depends(only_known)])
+    describe(app)
     return app

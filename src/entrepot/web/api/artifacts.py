@@ -1,14 +1,18 @@
 """Endpoints: what an image is made of, what was found in it, and what the policy says."""
 
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from entrepot.access.model import Permission
 from entrepot.catalog.queries import Artifact
 from entrepot.policy.model import Outcome
-from entrepot.scanning.queries import ScanState
-from entrepot.web.api.context import AfterPlace, Asked, Context, Limit
+from entrepot.runtime.lists import Wanted, part_of
+from entrepot.scanning.model import ImagePackage
+from entrepot.scanning.queries import FINDINGS, PACKAGES, ImageFinding, ScanState
+from entrepot.web.api.context import Asked
+from entrepot.web.api.keyed import KeyedRoute
+from entrepot.web.api.listed import asked_for
 from entrepot.web.api.schemas import (
     ArtifactDetail,
     ChildItem,
@@ -20,8 +24,9 @@ from entrepot.web.api.schemas import (
     ScanSummary,
     VerdictSummary,
 )
+from entrepot.web.context import Context
 
-router = APIRouter(tags=["artifacts"])
+router = APIRouter(tags=["artifacts"], route_class=KeyedRoute)
 PATH: Final = "/repositories/{name:path}/-/artifacts/{reference}"
 
 
@@ -81,59 +86,72 @@ async def get_scan(asked: Asked, name: str, reference: str) -> ScanDetail:
 
 @router.get(PATH + "/packages", operation_id="listPackages")
 async def list_packages(
-    asked: Asked, name: str, reference: str, after: AfterPlace = None, limit: Limit = 100
+    asked: Asked, name: str, reference: str, wanted: Annotated[Wanted, Depends(asked_for(PACKAGES))]
 ) -> Page[PackageItem]:
-    """The packages of an image, by ecosystem and name."""
+    """The packages of an image."""
     artifact = await asked.artifact(Permission.SCAN_READ, name, reference)
-    start = int(after or 0)
-    found = await asked.services.scans.packages(artifact)
-    items = [
-        PackageItem(
-            name=each.package.name,
-            version=each.package.version,
-            arch=each.package.arch,
-            ecosystem=each.package.ecosystem,
-            namespace=each.namespace,
-            source_name=each.package.source_name,
-            source_version=each.package.source_version,
-            path=each.package.path,
-            layer=each.layer,
-            layer_digest=each.layer_digest,
-            step=each.step,
-        )
-        for each in found[start : start + limit]
-    ]
-    return Page(items=items, next=str(start + limit) if start + limit < len(found) else None)
+    found = [_package(each) for each in await asked.services.scans.packages(artifact)]
+    part = part_of(found, PACKAGES, wanted, getattr, _package_key)
+    return Page(items=list(part.items), next=part.next, total=part.total)
 
 
 @router.get(PATH + "/findings", operation_id="listFindings")
 async def list_findings(
-    asked: Asked, name: str, reference: str, after: AfterPlace = None, limit: Limit = 100
+    asked: Asked, name: str, reference: str, wanted: Annotated[Wanted, Depends(asked_for(FINDINGS))]
 ) -> Page[FindingItem]:
-    """The open findings of an image, worst first, each with the layer that brought its package."""
+    """The open findings of an image, each with the layer that brought its package."""
     artifact = await asked.artifact(Permission.SCAN_READ, name, reference)
-    start = int(after or 0)
-    found = await asked.services.scans.findings(artifact)
-    items = [
-        FindingItem(
-            id=each.finding.id,
-            aliases=list(each.finding.aliases),
-            severity=each.finding.severity.value,
-            severity_source=each.finding.severity_source,
-            package=each.finding.package,
-            version=each.finding.version,
-            fixed_version=each.finding.fixed_version,
-            status=each.finding.status.value,
-            counted=each.finding.counted,
-            layer=each.origin.layer,
-            layer_digest=each.origin.layer_digest,
-            step=each.origin.step,
-            summary=each.finding.summary,
-            advisories=list(each.finding.advisories),
-        )
-        for each in found[start : start + limit]
-    ]
-    return Page(items=items, next=str(start + limit) if start + limit < len(found) else None)
+    found = [finding_item(each) for each in await asked.services.scans.findings(artifact)]
+    part = part_of(found, FINDINGS, wanted, _value, _finding_key)
+    return Page(items=list(part.items), next=part.next, total=part.total)
+
+
+def _value(item: FindingItem, field: str) -> object:
+    return bool(item.fixed_version) if field == "fixable" else getattr(item, field)
+
+
+def _package_key(item: PackageItem) -> str:
+    return "\n".join((item.ecosystem, item.namespace, item.name, item.version, item.arch, item.path, str(item.layer)))
+
+
+def _finding_key(item: FindingItem) -> str:
+    return "\n".join((item.package, item.id, item.version, str(item.layer), ",".join(item.advisories)))
+
+
+def _package(each: ImagePackage) -> PackageItem:
+    return PackageItem(
+        name=each.package.name,
+        version=each.package.version,
+        arch=each.package.arch,
+        ecosystem=each.package.ecosystem,
+        namespace=each.namespace,
+        source_name=each.package.source_name,
+        source_version=each.package.source_version,
+        path=each.package.path,
+        layer=each.layer,
+        layer_digest=each.layer_digest,
+        step=each.step,
+    )
+
+
+def finding_item(each: ImageFinding) -> FindingItem:
+    """A finding as the API shows it."""
+    return FindingItem(
+        id=each.finding.id,
+        aliases=list(each.finding.aliases),
+        severity=each.finding.severity.value,
+        severity_source=each.finding.severity_source,
+        package=each.finding.package,
+        version=each.finding.version,
+        fixed_version=each.finding.fixed_version,
+        status=each.finding.status.value,
+        counted=each.finding.counted,
+        layer=each.origin.layer,
+        layer_digest=each.origin.layer_digest,
+        step=each.origin.step,
+        summary=each.finding.summary,
+        advisories=list(each.finding.advisories),
+    )
 
 
 async def _children(asked: Context, artifact: Artifact) -> list[ChildItem]:

@@ -1,22 +1,39 @@
 """Endpoints: feeds, jobs and the audit log."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 from starlette.requests import Request as HttpRequest
 
 from entrepot.access.model import Permission
-from entrepot.audit.queries import AuditFilter
+from entrepot.audit.queries import EVENTS, AuditFilter
 from entrepot.content.errors import BodyTooLargeError
-from entrepot.runtime.jobs.model import JobRow
-from entrepot.web.api.context import AfterId, Asked, Limit
+from entrepot.runtime.jobs.model import JOBS, JobRow
+from entrepot.runtime.lists import Wanted, part_of
+from entrepot.scanning.queries import FEEDS
+from entrepot.web.api.context import Asked
+from entrepot.web.api.keyed import KeyedRoute
+from entrepot.web.api.listed import asked_for
 from entrepot.web.api.schemas import AuditItem, FeedItem, FeedReceived, JobItem, Page
 from entrepot.web.request import Request
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=KeyedRoute)
 Text = Annotated[str, Query(max_length=255)]
+
+
+def _no_number(value: object) -> object:
+    """The library takes numbers for seconds since 1970; a time is written as such."""
+    if isinstance(value, str) and re.fullmatch(r"[-+0-9.eE_ ]*", value) and "-" not in value[1:]:
+        raise PydanticCustomError("time", "expected a time such as 2026-01-31T12:00:00Z")
+    return value
+
+
+Instant = Annotated[datetime | None, BeforeValidator(_no_number), Query()]
 
 
 @router.post(
@@ -39,10 +56,10 @@ async def import_feed(
 
 
 @router.get("/feeds", operation_id="listFeeds")
-async def list_feeds(asked: Asked) -> Page[FeedItem]:
+async def list_feeds(asked: Asked, wanted: Annotated[Wanted, Depends(asked_for(FEEDS))]) -> Page[FeedItem]:
     """The feeds in force."""
     asked.site(Permission.SYSTEM_READ)
-    rows = await asked.services.scans.feeds()
+    part = part_of(await asked.services.scans.feeds(), FEEDS, wanted, getattr, lambda row: row.source)
     return Page(
         items=[
             FeedItem(
@@ -53,19 +70,21 @@ async def list_feeds(asked: Asked) -> Page[FeedItem]:
                 built_at=row.built_at,
                 imported_at=row.imported_at,
             )
-            for row in rows
-        ]
+            for row in part.items
+        ],
+        next=part.next,
+        total=part.total,
     )
 
 
 @router.get("/jobs", operation_id="listJobs")
 async def list_jobs(
-    asked: Asked, state: Text = "", name: Text = "", after: AfterId = None, limit: Limit = 100
+    asked: Asked, wanted: Annotated[Wanted, Depends(asked_for(JOBS))], state: Text = "", name: Text = ""
 ) -> Page[JobItem]:
-    """Jobs, newest first."""
+    """Jobs."""
     asked.site(Permission.SYSTEM_READ)
-    items = [_job(row) for row in await asked.services.jobs.page(state, name, after, limit)]
-    return Page(items=items, next=items[-1].id if len(items) == limit else None)
+    part = await asked.services.jobs.listed(state, name, wanted)
+    return Page(items=[_job(row) for row in part.items], next=part.next, total=part.total)
 
 
 @router.get("/jobs/{job}", operation_id="getJob")
@@ -78,6 +97,7 @@ async def get_job(asked: Asked, job: str) -> JobItem:
 @router.get("/audit", operation_id="searchAudit")
 async def search_audit(
     asked: Asked,
+    wanted: Annotated[Wanted, Depends(asked_for(EVENTS))],
     actor: Text = "",
     action: Text = "",
     project: Text = "",
@@ -85,17 +105,15 @@ async def search_audit(
     reference: Text = "",
     digest: Text = "",
     outcome: Text = "",
-    since: datetime | None = None,
-    until: datetime | None = None,
-    after: AfterId = None,
-    limit: Limit = 100,
+    since: Instant = None,
+    until: Instant = None,
 ) -> Page[AuditItem]:
-    """Events of the audit log that match, newest first."""
+    """Events of the audit log that match."""
     site = asked.site(Permission.AUDIT_READ)
-    wanted = AuditFilter(actor, action, project, repository, reference, digest, outcome, _aware(since), _aware(until))
-    rows = await asked.services.audit(site, wanted, after, limit)
-    items = [AuditItem(**{name: getattr(row, name) for name in AuditItem.model_fields}) for row in rows]
-    return Page(items=items, next=items[-1].id if len(items) == limit else None)
+    filtered = AuditFilter(actor, action, project, repository, reference, digest, outcome, _aware(since), _aware(until))
+    part = await asked.services.audit.page(site, filtered, wanted)
+    items = [AuditItem(**{name: getattr(row, name) for name in AuditItem.model_fields}) for row in part.items]
+    return Page(items=items, next=part.next, total=part.total)
 
 
 def _job(row: JobRow) -> JobItem:

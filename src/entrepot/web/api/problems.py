@@ -1,5 +1,6 @@
 """Errors of the management API: RFC 9457 problem documents, all faults at once, nothing of the input echoed."""
 
+import re
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -16,6 +17,7 @@ from entrepot.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from entrepot.runtime.errors import KeyBusyError
 from entrepot.web.errors import answer_for
 from entrepot.web.problem import MEDIA_TYPE, document
 from entrepot.web.refusals import record
@@ -37,7 +39,7 @@ async def _ours(request: HttpRequest, error: Exception) -> Response:
     field = error.field if isinstance(error, InvalidError) else None
     errors = [{"pointer": field, "message": error.message}] if field else []
     headers = {}
-    if isinstance(error, UnavailableError | LimitError) and error.retry_after_seconds is not None:
+    if isinstance(error, UnavailableError | LimitError | KeyBusyError) and error.retry_after_seconds is not None:
         headers["retry-after"] = str(error.retry_after_seconds)
     if isinstance(error, UnauthenticatedError):
         headers["www-authenticate"] = 'Basic realm="entrepot", charset="UTF-8"'
@@ -57,7 +59,20 @@ async def _invalid(request: HttpRequest, error: Exception) -> Response:
 async def _framework(request: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  registered for it
     detail = "no such endpoint; see /api/v1/openapi.json" if error.status_code == 404 else str(error.detail)
-    return problem(request, error.status_code, detail, "NOT_OFFERED")
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_offered(request))
+    return problem(request, error.status_code, detail, "NOT_OFFERED", headers=headers)
+
+
+def _offered(request: HttpRequest) -> list[str]:
+    """The methods of the request's path. Spec: RFC 9110, 15.5.6. The framework knows those of one route alone."""
+    path, found = request.scope["path"], set[str]()
+    for template, methods in request.app.openapi()["paths"].items():
+        form = re.escape(template).replace(r"\{name\}", "(?:(?!/-/).)+")
+        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", form), path):
+            found.update(method.upper() for method in methods)
+    return sorted(found)
 
 
 def problem(

@@ -1,12 +1,51 @@
 """What the management API takes and gives. Unknown fields of a body are refused."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from entrepot.access.accounts import ROBOT_NAME
+from entrepot.access.people import PERSON_NAME
+from entrepot.catalog.projects import NAME as PROJECT_NAME
 
 T = TypeVar("T")
 Name = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+def _matches(pattern: re.Pattern[str], text: str) -> AfterValidator:
+    """Who sends a name that does not match *pattern* is told *text*, beside all other faults."""
+
+    def check(value: str) -> str:
+        if not pattern.match(value):
+            raise PydanticCustomError("name", text)
+        return value
+
+    return AfterValidator(check)
+
+
+def _shown(pattern: re.Pattern[str]) -> dict[str, Any]:
+    """*pattern* as JSON Schema writes it."""
+    return {"pattern": f"^{pattern.pattern.removesuffix(chr(92) + 'Z')}$"}
+
+
+ProjectName = Annotated[
+    Name,
+    _matches(PROJECT_NAME, "a project's name has up to 128 lower-case letters and digits, with . _ - between them"),
+    Field(json_schema_extra=_shown(PROJECT_NAME)),
+]
+RobotName = Annotated[
+    Name,
+    _matches(ROBOT_NAME, "a robot's name has 1-64 lower-case letters, digits and . _ - between them"),
+    Field(json_schema_extra=_shown(ROBOT_NAME)),
+]
+PersonName = Annotated[
+    Name,
+    _matches(PERSON_NAME, "a person's name has 1-64 lower-case letters, digits and . _ - between them"),
+    Field(json_schema_extra=_shown(PERSON_NAME)),
+]
 Days = Annotated[int, Field(strict=True, ge=1, le=365)]
 
 
@@ -17,10 +56,11 @@ class Body(BaseModel):
 
 
 class Page(BaseModel, Generic[T]):
-    """A part of a list; next: cursor of the part behind it, null at the end."""
+    """A part of a list; next: cursor of the part behind it, null at the end; total: how many match, if asked."""
 
     items: list[T]
     next: str | None = None
+    total: int | None = None
 
 
 class NewTokenBody(Body):
@@ -38,6 +78,14 @@ class TokenMade(BaseModel):
     token: str
     account: str
     expires_at: datetime
+
+
+class SignInLinkMade(BaseModel):
+    """An address that signs a browser in, once; it is shown this once."""
+
+    url: str
+    account: str
+    ends_at: datetime
 
 
 class TokenItem(BaseModel):
@@ -63,7 +111,7 @@ Visibility = Literal["private", "public"]
 class NewProjectBody(Body):
     """A project to make; public: everybody may pull from it, logged in or not."""
 
-    name: Name
+    name: ProjectName
     visibility: Visibility = "private"
 
 
@@ -97,7 +145,7 @@ class ProjectItem(BaseModel):
 class NewRobotBody(Body):
     """A robot to make."""
 
-    name: Name
+    name: RobotName
     role: Literal["developer", "viewer"]
     days: Days = 90
 
@@ -117,6 +165,60 @@ class RobotMade(RobotItem):
     """A robot just made; secret is shown this once."""
 
     secret: str
+
+
+RoleName = Literal["admin", "developer", "viewer"]
+
+
+class NewAccountBody(Body):
+    """A person's account to make."""
+
+    name: PersonName
+
+
+class AccountMade(BaseModel):
+    """A person's account just made, or its password; password is shown this once."""
+
+    name: str
+    password: str
+    created_at: datetime
+
+
+class AccountItem(BaseModel):
+    """A person; roles: those on the whole site; disabled_at: since when the account opens nothing."""
+
+    id: str
+    name: str
+    roles: list[str]
+    created_at: datetime
+    disabled_at: datetime | None
+
+
+class RolesBody(Body):
+    """All roles a person is to have on the whole site."""
+
+    roles: Annotated[list[RoleName], Field(max_length=3)]
+
+
+class PasswordBody(Body):
+    """The caller's password, and the one to have instead: 12 to 256 characters."""
+
+    old: Annotated[str, Field(max_length=1024)]
+    new: Annotated[str, Field(max_length=1024)]
+
+
+class MemberItem(BaseModel):
+    """A person and his role on a project, null where he has none; granted_at: null: long ago, or no role."""
+
+    account: str
+    role: str | None
+    granted_at: datetime | None
+
+
+class MemberBody(Body):
+    """A role to give."""
+
+    role: RoleName
 
 
 class LayerItem(BaseModel):

@@ -1,9 +1,9 @@
 """Endpoints: how much is stored, by whom, how much may be, and whether the store and the rows agree."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from entrepot.access.model import Permission
@@ -12,11 +12,13 @@ from entrepot.errors import NotFoundError
 from entrepot.lifecycle.jobs import CheckStorage
 from entrepot.lifecycle.model import StorageChecked
 from entrepot.oci.reference import check_tag
+from entrepot.web.api.conditions import IfMatch, entity_tag, expected
 from entrepot.web.api.context import Asked
+from entrepot.web.api.keyed import KeyedRoute
 from entrepot.web.api.schemas import Body
 from entrepot.web.api.trash import JobStarted
 
-router = APIRouter(tags=["storage"])
+router = APIRouter(tags=["storage"], route_class=KeyedRoute)
 Bytes = Annotated[int, Field(strict=True, ge=0, le=2**62)]
 
 
@@ -64,6 +66,12 @@ class QuotaBody(Body):
     limit: Bytes | None
 
 
+class Limited(NamedTuple):
+    """What can be changed in a quota."""
+
+    limit: int | None
+
+
 class CheckDetail(BaseModel):
     """What the newest comparison of the store's listing with the rows found. Nothing was changed."""
 
@@ -100,10 +108,11 @@ async def get_repository_storage(
 
 
 @router.get("/projects/{project}/quota", operation_id="getQuota")
-async def get_quota(asked: Asked, project: str) -> QuotaDetail:
-    """What a project keeps and may keep."""
+async def get_quota(asked: Asked, project: str, response: Response) -> QuotaDetail:
+    """What a project keeps and may keep. Its `ETag` is that of the limit."""
     scoped = await asked.project(Permission.REPO_READ, project)
     usage, largest = await asked.services.storage.quota(scoped)
+    response.headers["ETag"] = entity_tag(Limited(usage.limit))
     return QuotaDetail(
         project=project,
         used=usage.used,
@@ -114,12 +123,16 @@ async def get_quota(asked: Asked, project: str) -> QuotaDetail:
 
 
 @router.put("/projects/{project}/quota", operation_id="setQuota")
-async def set_quota(asked: Asked, project: str, body: QuotaBody) -> QuotaDetail:
+async def set_quota(
+    asked: Asked, project: str, body: QuotaBody, response: Response, if_match: IfMatch = None
+) -> QuotaDetail:
     """Says how much a project may keep; what is there stays, also if it is more."""
     site = asked.site(Permission.PROJECT_EDIT)
     scoped = await asked.project(Permission.PROJECT_EDIT, project)
-    await asked.services.set_quota(site, scoped.resource, body.limit)
-    return await get_quota(asked, project)
+    before, _ = await asked.services.storage.quota(scoped)
+    is_known = expected(if_match, Limited(before.limit)) is not None
+    await asked.services.set_quota(site, scoped.resource, body.limit, before if is_known else None)
+    return await get_quota(asked, project, response)
 
 
 @router.post("/storage/check", operation_id="checkStorage", status_code=202)

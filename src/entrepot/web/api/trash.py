@@ -1,18 +1,24 @@
 """Endpoints: deleting what is large, the trash, taking back, and purging before the time."""
 
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from entrepot.access.model import Permission
+from entrepot.catalog.lists import OPERATIONS
 from entrepot.catalog.operations import Operation
 from entrepot.lifecycle.jobs import Collect
-from entrepot.web.api.context import AfterId, Asked, Limit
+from entrepot.runtime.lists import Part, Wanted
+from entrepot.web.api.context import Asked
+from entrepot.web.api.keyed import KeyedRoute
+from entrepot.web.api.listed import asked_for
+from entrepot.web.api.plans import DryRun, PlanDetail, shown
 from entrepot.web.api.schemas import Page
+from entrepot.web.context import Context
 
-router = APIRouter(tags=["trash"])
+router = APIRouter(tags=["trash"], route_class=KeyedRoute)
 PATH: Final = "/repositories/{name:path}/-/artifacts/{reference}"
 
 
@@ -62,41 +68,49 @@ class JobStarted(BaseModel):
 
 
 @router.delete(PATH, operation_id="deleteArtifact")
-async def delete_artifact(asked: Asked, name: str, reference: str) -> Deleted:
+async def delete_artifact(asked: Asked, name: str, reference: str, *, dry_run: DryRun = False) -> Deleted | PlanDetail:
     """Deletes a tag, or the manifest of a digest with its tags and referrers."""
-    await asked.repository(Permission.REPO_DELETE, name)
+    repository = await asked.repository(Permission.REPO_DELETE, name)
+    if dry_run:
+        return shown(await asked.services.plan.reference(repository, reference))
     return Deleted(operation=await asked.services.delete.manifest(asked.principal, name, reference))
 
 
 @router.delete("/repositories/{name:path}", operation_id="deleteRepository")
-async def delete_repository(asked: Asked, name: str) -> Deleted:
+async def delete_repository(asked: Asked, name: str, *, dry_run: DryRun = False) -> Deleted | PlanDetail:
     """Deletes a repository with all it has."""
     scoped = await asked.repository(Permission.REPO_DELETE, name)
+    if dry_run:
+        return shown(await asked.services.plan.repository(scoped))
     return Deleted(operation=await asked.services.delete.repository(scoped))
 
 
 @router.delete("/projects/{project}", operation_id="deleteProject")
-async def delete_project(asked: Asked, project: str) -> Deleted:
+async def delete_project(asked: Asked, project: str, *, dry_run: DryRun = False) -> Deleted | PlanDetail:
     """Deletes a project with its repositories."""
     asked.site(Permission.PROJECT_CREATE)
     scoped = await asked.project(Permission.REPO_DELETE, project)
+    if dry_run:
+        return shown(await asked.services.plan.project(scoped))
     return Deleted(operation=await asked.services.delete.project(scoped))
 
 
 @router.get("/operations", operation_id="listOperations")
-async def list_operations(asked: Asked, after: AfterId = None, limit: Limit = 100) -> Page[OperationItem]:
-    """Deletions in all projects, newest first."""
+async def list_operations(
+    asked: Asked, wanted: Annotated[Wanted, Depends(asked_for(OPERATIONS))]
+) -> Page[OperationItem]:
+    """Deletions in all projects."""
     site = asked.site(Permission.SYSTEM_READ)
-    return _page(asked, await asked.services.storage.all_operations(site, after, limit), limit)
+    return _page(asked, await asked.services.lists.all_operations(site, wanted, asked.now))
 
 
 @router.get("/projects/{project}/operations", operation_id="listProjectOperations")
 async def list_project_operations(
-    asked: Asked, project: str, after: AfterId = None, limit: Limit = 100
+    asked: Asked, project: str, wanted: Annotated[Wanted, Depends(asked_for(OPERATIONS))]
 ) -> Page[OperationItem]:
-    """Deletions in a project, newest first."""
+    """Deletions in a project."""
     scoped = await asked.project(Permission.REPO_DELETE, project)
-    return _page(asked, await asked.services.storage.operations(scoped, after, limit), limit)
+    return _page(asked, await asked.services.lists.operations(scoped, wanted, asked.now))
 
 
 @router.post("/operations/{operation}/undo", operation_id="undoOperation")
@@ -109,29 +123,37 @@ async def undo_operation(asked: Asked, operation: str) -> UndoneAnswer:
 
 
 @router.post("/operations/{operation}/purge", operation_id="requestPurge", status_code=202)
-async def request_purge(asked: Asked, operation: str) -> PurgeAsked:
+async def request_purge(asked: Asked, operation: str, *, dry_run: DryRun = False) -> PurgeAsked | PlanDetail:
     """Asks that what a deletion took be gone at once; another admin confirms it within a day."""
-    request = await asked.services.purge.request(asked.site(Permission.TRASH_PURGE), operation)
+    site = asked.site(Permission.TRASH_PURGE)
+    if dry_run:
+        return shown(await asked.services.plan.purge(site, operation, confirms=False))
+    request = await asked.services.purge.request(site, operation)
     return PurgeAsked(operation=operation, request=request)
 
 
 @router.post("/operations/{operation}/confirm", operation_id="confirmPurge", status_code=202)
-async def confirm_purge(asked: Asked, operation: str) -> JobStarted:
+async def confirm_purge(asked: Asked, operation: str, *, dry_run: DryRun = False) -> JobStarted | PlanDetail:
     """Confirms what another admin asked for: the bytes are removed by a job, nothing brings them back."""
-    await asked.services.purge.confirm(asked.site(Permission.TRASH_PURGE), operation)
+    site = asked.site(Permission.TRASH_PURGE)
+    if dry_run:
+        return shown(await asked.services.plan.purge(site, operation, confirms=True))
+    await asked.services.purge.confirm(site, operation)
     return JobStarted(job=await asked.newest_job(Collect.NAME))
 
 
 @router.post("/trash/purge", operation_id="purgeTrash", status_code=202)
-async def purge_trash(asked: Asked) -> JobStarted:
+async def purge_trash(asked: Asked, *, dry_run: DryRun = False) -> JobStarted | PlanDetail:
     """Removes what is due now, instead of within a minute."""
-    await asked.services.request_work.collect(asked.site(Permission.TRASH_PURGE))
+    site = asked.site(Permission.TRASH_PURGE)
+    if dry_run:
+        return shown(await asked.services.plan.due(site))
+    await asked.services.request_work.collect(site)
     return JobStarted(job=await asked.newest_job(Collect.NAME))
 
 
-def _page(asked: Asked, rows: list[Operation], limit: int) -> Page[OperationItem]:
-    items = [_item(row, asked.services.undo.clock.now()) for row in rows]
-    return Page(items=items, next=items[-1].id if len(items) == limit else None)
+def _page(asked: Context, part: Part[Operation]) -> Page[OperationItem]:
+    return Page(items=[_item(row, asked.now) for row in part.items], next=part.next, total=part.total)
 
 
 def _item(row: Operation, now: datetime) -> OperationItem:

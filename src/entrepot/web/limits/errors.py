@@ -1,6 +1,6 @@
 """What a client can do wrong before anything of the registry is asked. Spec: RFC 9110, 15.5; RFC 9112."""
 
-from entrepot.errors import InvalidError, LimitError
+from entrepot.errors import InvalidError, LimitError, PreconditionError
 
 
 class RequestAmbiguousError(InvalidError):
@@ -49,3 +49,10 @@ class TooManyRequestsError(LimitError):
         super().__init__(
             f"too many of your requests at once: no turn came within {waited_seconds:g} s; try again later"
         )
+
+
+class ConditionRequiredError(PreconditionError):
+    """A change without `If-Match`: it could undo what somebody else did meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("send If-Match with the ETag that reading it gave, or * to change it whatever it is")

@@ -45,7 +45,7 @@ class Turns:
         if held >= limit or self._total >= self.capacity:
             return False
         busy = self._total >= self.capacity * BUSY
-        if self._waiting and (busy or who in self._waiting):
+        if self._waiting and self._comes_first(who, busy=busy):
             return False
         if busy and held >= self.capacity // (len(self._held) + (held == 0)):
             return False
@@ -55,6 +55,8 @@ class Turns:
 
     async def wait(self, who: Who, limit: int) -> None:
         """Takes a turn of *who* when one comes. Raises TooManyRequestsError: not in time."""
+        if self.enter(who, limit):
+            return  # who begins to wait when nobody holds a turn would wait for nobody
         turn = asyncio.get_running_loop().create_future()
         line = self._waiting.setdefault(who, _Line(limit))
         line.turns.append(turn)
@@ -81,6 +83,11 @@ class Turns:
         self._total -= 1
         if self._waiting:
             self._let_in()
+
+    def _comes_first(self, who: Who, *, busy: bool) -> bool:
+        """Whether anybody waits whose turn is before a new one of *who*. Those who gave up a moment ago do not."""
+        lines = self._waiting.values() if busy else [self._waiting[who]] if who in self._waiting else []
+        return any(not turn.done() for line in lines for turn in line.turns)
 
     def _withdraw(self, who: Who, turn: "asyncio.Future[None]") -> bool:
         """Takes *turn* out of the line; False if it was granted already."""

@@ -1,6 +1,6 @@
 import pytest
 
-from entrepot.scanning.layers.steps import build_steps, diff_ids
+from entrepot.scanning.steps import build_steps, diff_ids
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,16 @@
 Spec: OCI image-spec, config.md ("rootfs", "history"). Design: scanning.md, section 4, point 4.
 """
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
+from entrepot.content.errors import CopySuspectError
+from entrepot.content.ports import SmallBytes
+
+MAX_CONFIG_BYTES: Final = 1024 * 1024
 UNKNOWN_STEP: Final = "unknown"
 LONGEST_STEP: Final = 1_000
 
@@ -41,3 +48,21 @@ def _cleaned(created_by: object) -> str:
     text = text.replace("/bin/sh -c ", "", 1).replace("#(nop)", "", 1)
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return (line if len(line) <= LONGEST_STEP else line[: LONGEST_STEP - 1] + "…") or UNKNOWN_STEP
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSteps:
+    """Reads build steps out of configs that lie in *files*."""
+
+    files: SmallBytes
+
+    async def __call__(self, config: tuple[str, int] | None, layers: int) -> tuple[str, ...]:
+        """The build step of each of *layers* layers, lowest first, by the config of that key and size.
+
+        A step is `unknown` where the config is absent, too long or does not say.
+        """
+        document: object = {}
+        if config is not None and config[1] <= MAX_CONFIG_BYTES:
+            with suppress(ValueError, RecursionError, CopySuspectError):
+                document = json.loads(await self.files.get(config[0]))
+        return build_steps(document if isinstance(document, dict) else {}, layers)

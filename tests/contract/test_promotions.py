@@ -1,0 +1,220 @@
+"""The contract of promotions, on both databases: all or none, by the verdict of the moment, approved by others."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, delete, insert, select
+
+from entrepot.access.authorize import authorize
+from entrepot.access.hot import AccessReads
+from entrepot.access.hot_sql import access_statements
+from entrepot.access.model import Grant, Permission, Principal, Role
+from entrepot.access.tables import account, role_grant
+from entrepot.audit.tables import audit_event
+from entrepot.catalog.stages import DEFAULT, Move, Pipeline, Stage
+from entrepot.lifecycle.approve import DecidePromotion
+from entrepot.lifecycle.errors import PromotionBlockedError, PromotionOverError
+from entrepot.lifecycle.model import Promotion, PromotionState
+from entrepot.lifecycle.pipelines import SetPipeline
+from entrepot.lifecycle.promote import RequestPromotion, Wish
+from entrepot.lifecycle.promotion_lists import PromotionLists
+from entrepot.lifecycle.promotions import PATIENCE
+from entrepot.oci.digest import Digest
+from entrepot.policy import store
+from entrepot.policy.model import Judgement, Mode, Outcome, Reason
+from entrepot.runtime.database_url import Kind, database_path, libpq_url
+from entrepot.runtime.events.model import SYSTEM, Actor
+from entrepot.runtime.hot_postgres import PostgresReader
+from entrepot.runtime.hot_sqlite import SqliteReader
+from entrepot.schema import SCHEMA
+from tests.fakes.catalog import Catalog, catalog
+from tests.real.postgres import Postgres
+
+WEB, PROD = "shop/web", "shop/prod/web"
+PASS = Judgement(Outcome.PASS)
+BLOCK = Judgement(Outcome.BLOCK, (Reason("critical", "CVE-1", "critical", "zlib", "1", "2"),))
+TWO = Pipeline(DEFAULT.stages, (Move("development", "production", 2),))
+
+
+@dataclass(slots=True)
+class Shop:
+    """A catalog with people, in the project `shop`."""
+
+    catalog: Catalog
+    ask: RequestPromotion
+    decide: DecidePromotion
+    set_pipeline: SetPipeline
+    lists: PromotionLists
+    people: dict[str, Principal]
+
+    async def image(self, tag: str, judgement: Judgement = PASS) -> Digest:
+        digest = await self.catalog.push_image(WEB, [tag.encode()], tag)
+        await self.judge(digest, judgement)
+        return digest
+
+    async def judge(self, digest: Digest, judgement: Judgement) -> None:
+        resource = (await self.catalog.repository(WEB)).resource
+        place = store.Place(resource.id, WEB, "shop", Mode.MONITOR, "image")
+        async with self.catalog.work(SYSTEM) as unit:
+            await store.put_verdict(unit, place, str(digest), judgement, "baseline", "", self.catalog.clock.now())
+
+    async def request(self, *references: str, who: str = "dev") -> str:
+        resource = (await self.catalog.repository(WEB)).resource
+        source = authorize(self.people[who], Permission.PROMOTION_REQUEST, resource)
+        return (await self.ask(source, [Wish(each) for each in references], "production")).id
+
+    async def approve(self, id_: str, who: str) -> Promotion:
+        owner = (await self.catalog.repository(WEB)).resource.project
+        return await self.decide.approve(authorize(self.people[who], Permission.PROMOTION_APPROVE, owner), id_)
+
+    async def pipeline(self, wanted: Pipeline) -> None:
+        owner = (await self.catalog.repository(WEB)).resource.project
+        await self.set_pipeline(authorize(self.people["ann"], Permission.PROJECT_EDIT, owner), wanted)
+
+    async def state(self, id_: str) -> tuple[PromotionState, int]:
+        """Its state, and how many approvals it has."""
+        _, found = await self.lists.one(id_)
+        return found.state, len(found.approvals)
+
+    async def in_production(self) -> tuple[set[str], dict[str, str]]:
+        return await self.catalog.live(PROD), await self.catalog.tags(PROD)
+
+    async def actions(self) -> list[str]:
+        async with self.catalog.database.reading() as connection:
+            rows = await connection.execute(select(audit_event.c.action).order_by(audit_event.c.id))
+            return [row.action for row in rows if row.action.startswith("promotion.")]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def shop(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shop]:
+    url = f"sqlite:///{tmp_path / 'catalog.db'}"
+    if request.param == "postgresql":
+        postgres: Postgres = request.getfixturevalue("postgres")
+        url = postgres.url
+    else:
+        engine = create_engine(url)
+        SCHEMA.create_all(engine)
+        engine.dispose()
+    async with catalog(url, tmp_path / "blobs") as made:
+        kind = made.database.kind
+        hot = SqliteReader(database_path(url)) if kind is Kind.SQLITE else PostgresReader(libpq_url(url), 4)
+        await hot.open()
+        work, clock = made.work, made.clock
+        decide = DecidePromotion(work, clock, AccessReads(hot, access_statements(kind)))
+        owner = (await made.repository(WEB)).resource.project
+        people: dict[str, Principal] = {}
+        async with work(SYSTEM) as unit:
+            for name, role in (("dev", Role.DEVELOPER), ("ann", Role.ADMIN), ("bob", Role.ADMIN)):
+                values = {"uid": name, "kind": "person", "name": name, "created_at": clock.now()}
+                row = await unit.fetch_one(insert(account).values(values).returning(account.c.id))
+                assert row is not None
+                await unit.execute(insert(role_grant).values(account_id=row.id, role=role.value, project_id=owner.id))
+                people[name] = Principal(Actor(name, "person", int(row.id)), (Grant(role, owner.id),))
+        lists = PromotionLists(made.database, clock)
+        yield Shop(made, RequestPromotion(work, clock), decide, SetPipeline(work), lists, people)
+        await hot.close()
+
+
+async def test_a_verdict_that_changed_for_one_of_several_moves_none_and_voids_the_approval(shop: Shop) -> None:
+    digests = [await shop.image("one"), await shop.image("two")]
+    # Whichever of them is looked at first, the other one is moved by then if anything is.
+    for blocked in digests:
+        id_ = await shop.request("one", "two")
+        await shop.judge(blocked, BLOCK)
+
+        with pytest.raises(PromotionBlockedError, match="CVE-1"):
+            await shop.approve(id_, "ann")
+
+        assert await shop.in_production() == (set(), {})
+        assert await shop.state(id_) == (PromotionState.WAITING, 0)
+        assert (await shop.catalog.repository(PROD)).resource.id == 0
+        await shop.judge(blocked, PASS)
+    assert (await shop.approve(id_, "bob")).state is PromotionState.EXECUTED
+    assert await shop.in_production() == (
+        {str(each) for each in digests},
+        {"one": str(digests[0]), "two": str(digests[1])},
+    )
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PENDING, Outcome.ERROR, Outcome.BLOCK])
+async def test_what_is_not_known_to_be_good_is_not_promoted(shop: Shop, outcome: Outcome) -> None:
+    await shop.image("one", Judgement(outcome, (Reason("scan", text="unseen"),)))
+
+    with pytest.raises(PromotionBlockedError):
+        await shop.request("one")
+    assert await shop.actions() == []
+
+
+async def test_two_approvals_are_of_two_people_and_each_has_the_right_at_the_end(shop: Shop) -> None:
+    await shop.image("one")
+    await shop.pipeline(TWO)
+    id_ = await shop.request("one")
+    assert (await shop.approve(id_, "ann")).state is PromotionState.WAITING
+    assert (await shop.approve(id_, "ann")).state is PromotionState.WAITING
+    async with shop.catalog.work(SYSTEM) as unit:
+        own = role_grant.c.account_id == shop.people["ann"].actor.account_id
+        await unit.execute(delete(role_grant).where(own))
+
+    assert (await shop.approve(id_, "bob")).state is PromotionState.WAITING
+    assert await shop.state(id_) == (PromotionState.WAITING, 1)
+    assert await shop.in_production() == (set(), {})
+
+
+async def test_a_stricter_pipeline_counts_for_what_waits_already(shop: Shop) -> None:
+    await shop.image("one")
+    id_ = await shop.request("one")
+    await shop.pipeline(TWO)
+
+    assert (await shop.approve(id_, "ann")).state is PromotionState.WAITING
+    assert (await shop.approve(id_, "bob")).state is PromotionState.EXECUTED
+
+
+async def test_a_stage_that_is_gone_gets_nothing(shop: Shop) -> None:
+    await shop.image("one")
+    id_ = await shop.request("one")
+    live = Stage("production", "live/{repository}")
+    await shop.pipeline(Pipeline((DEFAULT.stages[0], live), DEFAULT.moves))
+
+    with pytest.raises(PromotionOverError, match="ask again"):
+        await shop.approve(id_, "ann")
+    assert await shop.in_production() == (set(), {})
+
+
+async def test_after_fourteen_days_nobody_approves_it(shop: Shop) -> None:
+    await shop.image("one")
+    id_ = await shop.request("one")
+    shop.catalog.clock.at += PATIENCE
+
+    with pytest.raises(PromotionOverError, match="in time"):
+        await shop.approve(id_, "ann")
+    assert (await shop.state(id_))[0] is PromotionState.EXPIRED
+
+
+async def test_each_step_is_on_record(shop: Shop) -> None:
+    digest = await shop.image("one")
+    id_ = await shop.request("one")
+    await shop.judge(digest, BLOCK)
+    with pytest.raises(PromotionBlockedError):
+        await shop.approve(id_, "ann")
+    await shop.judge(digest, PASS)
+    await shop.approve(id_, "ann")
+
+    assert await shop.actions() == [
+        "promotion.requested",
+        "promotion.approved",
+        "promotion.held",
+        "promotion.approved",
+        "promotion.executed",
+    ]
+
+
+async def test_what_is_promoted_stays_when_its_source_is_deleted_and_purged(shop: Shop) -> None:
+    digest = await shop.image("one")
+    await shop.approve(await shop.request("one"), "ann")
+    await shop.catalog.delete(WEB, digest)
+    shop.catalog.clock.at += PATIENCE * 4
+    await shop.catalog.collect()
+
+    assert await shop.in_production() == ({str(digest)}, {"one": str(digest)})
