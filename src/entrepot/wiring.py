@@ -298,7 +298,7 @@ def _services(
     authenticate = Authenticate(access, passwords, keys.hmac, clock, spool, delays)
     reads = RegistryReads(hot, registry_statements(database.kind))
     writer = base.writer
-    pull = Pull(reads, base.reader, spool, clock, RenewLease(work, clock))
+    pull = Pull(reads, base.reader, spool, clock, RenewLease(work, clock), settings.external_url)
     upload_limits = UploadLimits(limits.uploads_per_repository, limits.uploads_per_account)
     jobs = job_reader(database)
     storage, lists, repositories = StorageQueries(database), CatalogLists(database), RepositoryLists(database)

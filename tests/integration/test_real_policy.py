@@ -114,7 +114,7 @@ def test_podman_prints_rule_advisory_package_and_fix_of_what_is_blocked(
         (row["id"], row["package"], row["fixed_version"]) for row in breaking
     }
     assert int(said["more"]) + 1 == len([row for row in breaking if row["fixed_version"]])
-    assert f"entrepot finding list {project.name}/app:{TAG}" in refused.stderr
+    assert f"{fed_server.url}/why/{project.name}/app@sha256:" in refused.stderr
     denied = fed_server.items(
         f"/audit?repository={project.name}/app&outcome=denied&actor={project.viewer.login.replace('+', '%2B')}"
     )

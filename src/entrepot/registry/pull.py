@@ -26,13 +26,14 @@ HALF_A_LEASE_US: Final = 12 * 3600 * 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """Serves manifests and blobs to principals."""
+    """Serves manifests and blobs to principals. pages: URL of the registry's pages, for refusals that say why."""
 
     reads: RegistryReads
     reader: BlobReader
     log: PullLog
     clock: Clock
     leases: Leases
+    pages: str
 
     async def manifest(self, principal: Principal, name: str, reference: str, *, head: bool) -> ManifestAnswer:
         """The manifest *reference* of *name*; HEAD answers like GET.
@@ -47,7 +48,7 @@ class Pull:
             raise RepositoryUnknownError
         if found.digest is None:
             raise ManifestUnknownError(f"{name} has no {reference}")
-        warning = warning_for(found, reference, self._now_us())
+        warning = warning_for(found, reference, self._now_us(), self.pages)
         action = "manifest.resolved" if head else "manifest.pulled"
         self.log.pulled(principal.actor, action, name, reference, found.digest, warning)
         return ManifestAnswer(found.digest, found.media_type, found.size, found.body, warning)

@@ -14,10 +14,13 @@ from entrepot.registry.hot import Found
 
 READ_BACK: Final = timedelta(hours=1)
 MAX_TEXT: Final = 400
+MAX_LINK: Final = 200
+"""A longer address of a page would leave no room for the reason."""
 
 
-def warning_for(found: Found, reference: str, now_us: int) -> str:
-    """The warning to serve *found* with, empty for none. now_us: microseconds since 1970.
+def warning_for(found: Found, reference: str, now_us: int, pages: str) -> str:
+    """The warning to serve *found* with, empty for none. now_us: microseconds since 1970; pages: URL
+    of the registry's pages, of which one says why.
 
     Raises PolicyBlockedError, QuarantinedError: with what, why, and the next step, in one line of ASCII.
     """
@@ -26,10 +29,11 @@ def warning_for(found: Found, reference: str, now_us: int) -> str:
     if found.own_push_at is not None and now_us - found.own_push_at < READ_BACK // timedelta(microseconds=1):
         return ""
     name = _written(found.repository.name, reference)
+    why = f"{pages}/why/{found.repository.name}@{found.digest}"
     if found.gate == "warn":
-        return _line(found.gate_text, name)
+        return _line(found.gate_text, name, why)
     if found.gate in {"block", "error"}:
-        raise PolicyBlockedError(_line(found.gate_text, name))
+        raise PolicyBlockedError(_line(found.gate_text, name, why))
     seconds = max(0, (now_us - found.pushed_at) // 1_000_000)
     what = f"{(found.digest or '')[:19]} waits for its scan (since {seconds} s)"
     if found.mode == "enforce":
@@ -42,7 +46,7 @@ def _written(name: str, reference: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _line(text: str, name: str) -> str:
-    step = f"; see: entrepot finding list {name}"
+def _line(text: str, name: str, why: str) -> str:
+    step = f"; {why}" if len(why) <= MAX_LINK else f"; see: entrepot finding list {name}"
     ascii_text = text.encode("ascii", "replace").decode()
     return ascii_text[: MAX_TEXT - len(step)] + step
