@@ -33,9 +33,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(f"browser-{item.path.stem}"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The browser, without a window."""
+    """The browser, without a window. While it is there its event loop runs in this thread, and no other can: so it is
+    gone before the tests of another file begin.
+    """
     path = require_program("chromium")
     flags = ["--no-sandbox"] if os.geteuid() == 0 else []  # as root it starts no other way
     with sync_playwright() as playwright:

@@ -95,6 +95,7 @@ def test_every_list_refuses_what_is_no_cursor(site: Site, path: str, after: str)
 def test_every_list_in_pages_is_the_whole_list_and_counts_it(site: Site, path: str) -> None:
     key = LISTS[path]
     query = {"filter": f"name~{site.project[:8]}"} if path == "/projects" else {}
+    query |= {"filter": "name=scan.image"} if path == "/jobs" else {}  # of the server's others there may be thousands
     query |= {"filter": f"project={site.project}"} if path in {"/repositories", "/operations", "/audit"} else {}
     whole = site.get(path, limit=1000, count="true", **query)
     pages = list(site.walk(path, 2, **query))[: len(whole["items"])]

@@ -105,11 +105,10 @@ BODIES: dict[str, Callable[[], Any]] = {
     "restoreTag": lambda: {"rev": 1_000},
     "setQuota": lambda: {"limit": None},
     "requestPromotion": lambda: {"stage": "moon", "items": [{"reference": "v1"}]},
-    "rollBackPromotion": lambda: {"tag": "v1"},
     "rejectPromotion": lambda: {"reason": "not today"},
     "setPipeline": lambda: {"stages": [{"name": "development"}], "moves": []},
 }
-PLACED = ("requestPromotion", "rollBackPromotion")
+PLACED = ("requestPromotion",)
 """Operations whose body names the repository."""
 ABSENT = {
     "deleteArtifact": {"reference": "none"},

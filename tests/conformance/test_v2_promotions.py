@@ -256,7 +256,7 @@ def test_by_digest_it_goes_without_a_tag(shop: Shop) -> None:
 def test_a_rollback_is_a_promotion_of_what_was_there_before(shop: Shop) -> None:
     first = shop.promoted("1.0")
     second = shop.promoted("1.0")
-    back = shop.server.api("POST", "/promotions/rollback", {"repository": shop.prod, "tag": "1.0"}, credential=shop.dev)
+    back = shop.server.api("POST", f"/repositories/{shop.prod}/-/tags/1.0/rollback", credential=shop.dev)
     assert (back["state"], shop.digest(shop.prod, "1.0")) == ("waiting", second)
     shop.decide(back["id"], "approve", shop.bob)
 
@@ -268,9 +268,10 @@ def test_a_rollback_is_a_promotion_of_what_was_there_before(shop: Shop) -> None:
 
 def test_there_is_nothing_to_roll_back_to_before_the_second(shop: Shop) -> None:
     shop.promoted("1.0")
-    body = {"repository": shop.prod, "tag": "1.0"}
 
-    answer = refusal(lambda: shop.server.api("POST", "/promotions/rollback", body, credential=shop.dev))
+    answer = refusal(
+        lambda: shop.server.api("POST", f"/repositories/{shop.prod}/-/tags/1.0/rollback", credential=shop.dev)
+    )
     assert answer[0] == 409
     assert "named nothing else before" in answer[1]
 

@@ -24,6 +24,7 @@ from entrepot.lifecycle.promotions import PATIENCE
 from entrepot.oci.digest import Digest
 from entrepot.policy import store
 from entrepot.policy.model import Judgement, Mode, Outcome, Reason
+from entrepot.policy.tables import gate
 from entrepot.runtime.database_url import Kind, database_path, libpq_url
 from entrepot.runtime.events.model import SYSTEM, Actor
 from entrepot.runtime.hot_postgres import PostgresReader
@@ -218,3 +219,27 @@ async def test_what_is_promoted_stays_when_its_source_is_deleted_and_purged(shop
     await shop.catalog.collect()
 
     assert await shop.in_production() == ({str(digest)}, {"one": str(digest)})
+
+
+async def test_the_gates_follow_the_pipeline_of_the_moment(shop: Shop) -> None:
+    digest = await shop.image("one", BLOCK)
+    live = Stage("live", "web/{repository}")
+
+    async def gates() -> list[str]:
+        async with shop.catalog.database.reading() as connection:
+            rows = await connection.execute(select(gate.c.outcome).where(gate.c.digest == str(digest)))
+            return [row.outcome for row in rows]
+
+    await shop.catalog.push_image("shop/web/api", [b"one"], "one")
+    for name in (WEB, "shop/web/api"):
+        resource = (await shop.catalog.repository(name)).resource
+        async with shop.catalog.work(SYSTEM) as unit:
+            place = store.Place(resource.id, name, "shop", Mode.MONITOR, "image")
+            await store.put_verdict(unit, place, str(digest), BLOCK, "baseline", "", shop.catalog.clock.now())
+            await store.put_gate(unit, resource.id, str(digest), Outcome.PASS, "")
+    await shop.pipeline(Pipeline((DEFAULT.stages[0], live), (Move("development", "live"),)))
+    strict = sorted(await gates())
+    await shop.pipeline(DEFAULT)
+
+    assert strict == ["block", "pass"]
+    assert await gates() == ["pass", "pass"]

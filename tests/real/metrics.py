@@ -22,7 +22,7 @@ def assert_only_declared(text: str) -> None:
     found = series(text)
     wrong = {each: reasons for each in found if (reasons := undeclared(*each))}
 
-    assert wrong == {}
+    assert not wrong, wrong
     assert len(found) <= MOST_SERIES
 
 

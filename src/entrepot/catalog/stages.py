@@ -74,6 +74,10 @@ class Pipeline(msgspec.Struct, frozen=True):
                 return Position(stage, rest[len(stage.place) + 1 :])
         return Position(self.stages[0], rest)
 
+    def protects(self, repository: str) -> bool:
+        """Whether the repository of that whole name changes by promotion only."""
+        return self.position(repository).stage != self.stages[0]
+
     def copy_of(self, repository: str, stage: str) -> str:
         """The whole name of the copy that *stage* has, or would have, of the repository; empty: no such stage."""
         wanted = self.stage(stage)

@@ -162,10 +162,6 @@ class Client:
                 return
             wanted["after"] = cursor
 
-    def short(self, path: str) -> list[Item]:
-        """The items of the list at *path*, which has no pages. Raises as `get`."""
-        return _items(self.get(path))
-
     def wait_for_job(self, job: str, seconds: float = JOB_SECONDS) -> Item:
         """The job *job*, once it is done. Raises JobFailedError, TimedOutError after *seconds*, else as `get`."""
         for found in self.poll(f"/jobs/{job}", seconds):

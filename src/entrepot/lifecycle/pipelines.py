@@ -32,7 +32,7 @@ class SetPipeline:
             if before == wanted:
                 return
             await put_pipeline(unit, owner.resource.id, wanted)
-            await recompute_gates(unit, owner.resource)
+            await recompute_gates(unit, owner.resource, before, wanted)
             unit.emit(
                 PipelineChanged(
                     project=owner.resource.name,

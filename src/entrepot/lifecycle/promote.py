@@ -38,7 +38,7 @@ from entrepot.lifecycle.model import (
 )
 from entrepot.oci.digest import Digest
 from entrepot.oci.manifest import Kind
-from entrepot.oci.reference import check_tag
+from entrepot.oci.reference import check_name, check_tag
 from entrepot.policy import target as verdicts
 from entrepot.policy.jobs import Evaluate
 from entrepot.policy.model import Judgement, Outcome
@@ -84,7 +84,7 @@ class RequestPromotion:
         pipeline = await pipeline_of(unit, inside.resource.project.id)
         position = pipeline.position(inside.resource.name)
         move = _move(pipeline, position, stage, inside.resource.name)
-        target = pipeline.copy_of(inside.resource.name, move.target)
+        target = check_name(pipeline.copy_of(inside.resource.name, move.target))
         items = [await _item(unit, inside, wish) for wish in wishes]
         return await _open(unit, inside, target, move, items, now)
 

@@ -69,8 +69,7 @@ SCAN: Final = "scan"
 
 def mode_in(repository: str, pipeline: str | None, mode: Mode) -> Mode:
     """How strict the *repository* is, in a project of that *pipeline* and *mode*: where pushes are refused, enforce."""
-    stages = read_pipeline(pipeline)
-    return mode if stages.position(repository).stage == stages.stages[0] else Mode.ENFORCE
+    return Mode.ENFORCE if read_pipeline(pipeline).protects(repository) else mode
 
 
 @dataclass(frozen=True, slots=True)

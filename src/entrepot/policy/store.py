@@ -125,9 +125,17 @@ async def put_gate(unit: Unit, repo_id: int, digest: str, outcome: Outcome, text
     await unit.execute(row.on_conflict_do_update(index_elements=[gate.c.repo_id, gate.c.digest], set_=values))
 
 
-async def verdicts_of(unit: Unit, project_id: int, mode: Mode) -> Sequence[tuple[int, str, Judgement, Mode]]:
-    """Every stored judgement in the project: repository row, digest, judgement, and how strict that repository is if
-    the project's mode is *mode*.
+async def repositories_of(unit: Unit, project_id: int) -> list[tuple[int, str]]:
+    """Rows and names of the project's repositories."""
+    question = select(repo.c.id, repo.c.name).where(repo.c.project_id == project_id).order_by(repo.c.id)
+    return [(row.id, row.name) for row in await unit.fetch_all(question)]
+
+
+async def verdicts_of(
+    unit: Unit, project_id: int, mode: Mode, repo_id: int | None = None
+) -> Sequence[tuple[int, str, Judgement, Mode]]:
+    """Every stored judgement in the project, or in its repository *repo_id* alone: repository row, digest, judgement,
+    and how strict that repository is if the project's mode is *mode*.
     """
     question = (
         select(verdict.c.repo_id, verdict.c.digest, verdict.c.outcome, verdict.c.reasons, repo.c.name)
@@ -136,6 +144,7 @@ async def verdicts_of(unit: Unit, project_id: int, mode: Mode) -> Sequence[tuple
         .join(project, project.c.id == repo.c.project_id)
         .where(repo.c.project_id == project_id)
     )
+    question = question if repo_id is None else question.where(verdict.c.repo_id == repo_id)
     return [
         (
             row.repo_id,

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from entrepot.errors import EntrepotError, LimitError
+from entrepot.errors import EntrepotError, InvalidError, LimitError
 from entrepot.runtime.telemetry.families import METHODS
 from entrepot.runtime.telemetry.metrics import Metrics
 from entrepot.web.access_log import AccessLog
@@ -130,9 +130,11 @@ class App:
             await self.ops.readyz(request)
         elif path == "/metrics":
             await self.ops.metrics(request)
-        else:
+        elif path.startswith("/"):
             await self.admission.by_address(request)
             await self._framework(self.pages, request)
+        else:  # meant for a proxy, which we are none
+            raise InvalidError("the target of a request here is a path that begins with /")
 
     async def _framework(self, app: AsgiApp, request: Request) -> None:
         """Hands over to *app*, made with the framework, and watches what it answers.

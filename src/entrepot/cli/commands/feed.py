@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from entrepot.cli.options import Insecure, Url, Wanted, client
+from entrepot.cli.options import Insecure, Most, Sort, Url, Wanted, Where, asked, client
 from entrepot.cli.output import Column, Format, Item, Output, when
 from entrepot.errors import EntrepotError, InvalidError
 
@@ -70,9 +70,17 @@ def import_files(
 
 
 @app.command("status")
-def status(url: Url = None, insecure: Insecure = False, output: Wanted = Format.TABLE) -> None:
+def status(
+    *,
+    where: Where = None,
+    sort: Sort = None,
+    limit: Most = None,
+    url: Url = None,
+    insecure: Insecure = False,
+    output: Wanted = Format.TABLE,
+) -> None:
     """Show the feeds that were imported, their age, and the namespaces they cover."""
-    items = client(url, insecure=insecure).short("/feeds")
+    items = client(url, insecure=insecure).items("/feeds", asked(where, sort), limit)
     Output.to_terminal(output).items(items, COLUMNS, "no feeds: entrepot feed import PATH")
 
 

@@ -135,8 +135,8 @@ def rollback(
     repository: Repository, tag: Tag, url: Url = None, insecure: Insecure = False, output: Wanted = Format.TABLE
 ) -> None:
     """Ask that a tag of a protected repository name again what it named before: a promotion like any other."""
-    body: Item = {"repository": repository, "tag": tag}
-    Output.to_terminal(output).item(client(url, insecure=insecure).post("/promotions/rollback", body), FACTS)
+    path = f"/repositories/{quote(repository)}/-/tags/{quote(tag)}/rollback"
+    Output.to_terminal(output).item(client(url, insecure=insecure).post(path, {}), FACTS)
 
 
 @app.command("history")

@@ -11,7 +11,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
 
-ROUTES: Final = ("manifests", "blobs", "uploads", "tags", "token", "v2", "api", "pages", "ops")
+ROUTES: Final = ("manifests", "blobs", "uploads", "tags", "referrers", "token", "v2", "api", "pages", "ops")
 METHODS: Final = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "other")
 CLIENT_LEFT: Final = "499"
 LIMITS: Final = (

@@ -247,7 +247,10 @@ async def _piece(output: asyncio.StreamReader, cancelled: Callable[[], bool]) ->
             raise AnalyserError("reading the layer was cancelled", "cancelled")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CANCEL_CHECK.total_seconds()):
-                return await output.read(PIECE_BYTES)
+                try:
+                    return await output.read(PIECE_BYTES)
+                except ConnectionResetError as error:  # it was killed before it had read its request
+                    raise AnalyserError("the analyser ended without an answer", "crash") from error
 
 
 async def _decoded(answer: bytearray) -> LayerFacts:

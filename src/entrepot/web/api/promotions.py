@@ -85,13 +85,6 @@ class RejectBody(Body):
     reason: Annotated[str, Field(min_length=1, max_length=1_000)]
 
 
-class RollBackBody(Body):
-    """Which tag of a protected repository is to name again what it named before."""
-
-    repository: Text
-    tag: TagName
-
-
 class StageItem(Body):
     """A stage. target: `<place>/{repository}`, where its copies stand; empty for the first, where pushes go."""
 
@@ -134,11 +127,11 @@ async def request_promotion(asked: Asked, body: NewPromotionBody, *, dry_run: Dr
     return _shown(await (ask.rehearse if dry_run else ask)(source, wishes, body.stage))
 
 
-@router.post("/promotions/rollback", operation_id="rollBackPromotion", status_code=201)
-async def roll_back(asked: Asked, body: RollBackBody) -> PromotionDetail:
-    """Asks that a tag name again what it named before: a promotion like any other."""
-    target = await asked.repository(Permission.PROMOTION_REQUEST, body.repository)
-    return _shown(await asked.services.request_promotion.roll_back(target, body.tag))
+@router.post("/repositories/{name:path}/-/tags/{tag}/rollback", operation_id="rollBackPromotion", status_code=201)
+async def roll_back(asked: Asked, name: str, tag: str) -> PromotionDetail:
+    """Asks that a tag of a protected repository name again what it named before: a promotion like any other."""
+    target = await asked.repository(Permission.PROMOTION_REQUEST, name)
+    return _shown(await asked.services.request_promotion.roll_back(target, tag))
 
 
 @router.get("/promotions/{promotion}", operation_id="getPromotion")
