@@ -50,13 +50,14 @@ def chromium() -> Iterator[Browser]:
 class Site:
     """A registry with a project: images that pass and are blocked, an index, a referrer, a robot, members, promotions.
 
-    digest: of the blocked image; waiting, executed: ids of promotions.
+    digest: of the blocked image; waiting, executed: ids of promotions; viewer: one who may only look at the project.
     """
 
     server: Server
     digest: str
     waiting: str
     executed: str
+    viewer: Credential
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +69,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         server.create_project(PROJECT)
         server.set_mode(PROJECT, "enforce")
         server.create_robot(PROJECT, "ci")
-        _, developer, approver = (member(server, role) for role in ("viewer", "developer", "admin"))
+        viewer, developer, approver = (member(server, role) for role in ("viewer", "developer", "admin"))
         old, new = image(folder, "old", OLD), image(folder, "new", {})
         both = write_layout(
             folder / "both",
@@ -85,7 +86,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         server.api("PUT", f"/repositories/{REPOSITORY}/-/tags/1.1/lock")
         executed, waiting = (ask(server, who, tag) for who, tag in ((developer, "1.1"), (developer, "multi")))
         server.api("POST", f"/promotions/{executed}/approve", {}, credential=approver)
-        yield Site(server, old.digest, waiting, executed)
+        yield Site(server, old.digest, waiting, executed, viewer)
 
 
 def ask(server: Server, who: Credential, tag: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser.conftest import AXE, PROJECT, REPOSITORY, Site, Watched, visitor
+from tests.real.visitor import Visitor
 
 PICTURES: Final = Path(__file__).parents[2] / "docs" / "pages"
 LARGEST_PICTURE: Final = 150_000
@@ -155,3 +156,13 @@ def test_a_project_is_made_filtered_and_found_without_javascript(site: Site, pla
     assert plain.page.locator("main table tbody tr").count() == 1
     assert plain.page.get_by_role("link", name="plain", exact=True).count() >= 1
     assert "plain" in {each["name"] for each in site.server.items("/projects")}
+
+
+def test_who_may_look_at_one_project_sees_the_findings_of_its_images(site: Site) -> None:
+    """The right to see them is one on the project: nobody needs a role on the whole site."""
+    looking = Visitor(site.server).sign_in(site.viewer)
+    overview = looking.text(ARTIFACT.replace("DIGEST", site.digest))
+    why = looking.text(f"/why/{REPOSITORY}@{site.digest}")
+
+    assert "All findings" in overview
+    assert "CVE-2023-47038" in why.partition("Findings that break a limit")[2]

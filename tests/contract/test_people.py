@@ -5,10 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
 
 from entrepot.access.authorize import authorize
 from entrepot.access.errors import CredentialsInvalidError, LastAdminError, PermissionDeniedError
@@ -30,23 +28,8 @@ from entrepot.runtime.events.model import SYSTEM, Actor
 from entrepot.runtime.hot_postgres import PostgresReader
 from entrepot.runtime.hot_sqlite import SqliteReader
 from entrepot.runtime.unit_of_work import Work
-from entrepot.schema import SCHEMA
-from tests.real.postgres import Postgres
 
 ROUNDS = 10
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
-    if request.param == "postgresql":
-        postgres: Postgres = request.getfixturevalue("postgres")
-        return postgres.url
-    address = f"sqlite:///{tmp_path / 'people.db'}"
-    engine = create_engine(address)
-    SCHEMA.create_all(engine)
-    engine.dispose()
-    return address
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, delete, insert, select
+from sqlalchemy import delete, insert, select
 
 from entrepot.access.authorize import authorize
 from entrepot.access.hot import AccessReads
@@ -14,8 +15,9 @@ from entrepot.access.model import Grant, Permission, Principal, Role
 from entrepot.access.tables import account, role_grant
 from entrepot.audit.tables import audit_event
 from entrepot.catalog.stages import DEFAULT, Move, Pipeline, Stage
+from entrepot.catalog.tables import manifest_push
 from entrepot.lifecycle.approve import DecidePromotion
-from entrepot.lifecycle.errors import PromotionBlockedError, PromotionOverError
+from entrepot.lifecycle.errors import PromotionBlockedError, PromotionOverError, PromotionRefusedError
 from entrepot.lifecycle.model import Promotion, PromotionState
 from entrepot.lifecycle.pipelines import SetPipeline
 from entrepot.lifecycle.promote import RequestPromotion, Wish
@@ -29,9 +31,7 @@ from entrepot.runtime.database_url import Kind, database_path, libpq_url
 from entrepot.runtime.events.model import SYSTEM, Actor
 from entrepot.runtime.hot_postgres import PostgresReader
 from entrepot.runtime.hot_sqlite import SqliteReader
-from entrepot.schema import SCHEMA
 from tests.fakes.catalog import Catalog, catalog
-from tests.real.postgres import Postgres
 
 WEB, PROD = "shop/web", "shop/prod/web"
 PASS = Judgement(Outcome.PASS)
@@ -61,6 +61,13 @@ class Shop:
         async with self.catalog.work(SYSTEM) as unit:
             await store.put_verdict(unit, place, str(digest), judgement, "baseline", "", self.catalog.clock.now())
 
+    async def pushed(self, digest: Digest, who: str) -> None:
+        """*who* pushed the image too."""
+        resource = (await self.catalog.repository(WEB)).resource
+        values = {"repo_id": resource.id, "digest": str(digest), "account_id": self.people[who].actor.account_id}
+        async with self.catalog.work(SYSTEM) as unit:
+            await unit.execute(insert(manifest_push).values(values | {"at": self.catalog.clock.now()}))
+
     async def request(self, *references: str, who: str = "dev") -> str:
         resource = (await self.catalog.repository(WEB)).resource
         source = authorize(self.people[who], Permission.PROMOTION_REQUEST, resource)
@@ -88,16 +95,9 @@ class Shop:
             return [row.action for row in rows if row.action.startswith("promotion.")]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def shop(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shop]:
-    url = f"sqlite:///{tmp_path / 'catalog.db'}"
-    if request.param == "postgresql":
-        postgres: Postgres = request.getfixturevalue("postgres")
-        url = postgres.url
-    else:
-        engine = create_engine(url)
-        SCHEMA.create_all(engine)
-        engine.dispose()
+@pytest.fixture
+async def shop(url: str, tmp_path: Path) -> AsyncIterator[Shop]:
+    """An empty shop on each database."""
     async with catalog(url, tmp_path / "blobs") as made:
         kind = made.database.kind
         hot = SqliteReader(database_path(url)) if kind is Kind.SQLITE else PostgresReader(libpq_url(url), 4)
@@ -191,6 +191,36 @@ async def test_after_fourteen_days_nobody_approves_it(shop: Shop) -> None:
     with pytest.raises(PromotionOverError, match="in time"):
         await shop.approve(id_, "ann")
     assert (await shop.state(id_))[0] is PromotionState.EXPIRED
+
+
+async def test_who_pushed_it_approves_no_later_stage_and_no_way_back(shop: Shop) -> None:
+    """Where it was promoted to nobody pushed it: that must not make anybody of another person."""
+    stages = (DEFAULT.stages[0], Stage("staging", "staging/{repository}"), DEFAULT.stages[1])
+    await shop.pipeline(Pipeline(stages, (Move("development", "staging", 0), Move("staging", "production"))))
+    first = await shop.image("one")
+    second = await shop.image("two")
+    shop.catalog.clock.at += timedelta(seconds=1)
+    for digest in (first, second):
+        await shop.pushed(digest, "ann")
+
+    async def ask(repository: str, wish: Wish, stage: str) -> str:
+        resource = (await shop.catalog.repository(repository)).resource
+        source = authorize(shop.people["dev"], Permission.PROMOTION_REQUEST, resource)
+        return (await shop.ask(source, [wish], stage)).id
+
+    for digest in (first, second):
+        await ask(WEB, Wish(str(digest), ("v",)), "staging")
+        id_ = await ask("shop/staging/web", Wish("v"), "production")
+        with pytest.raises(PromotionRefusedError, match="you pushed"):
+            await shop.approve(id_, "ann")
+        await shop.approve(id_, "bob")
+    target = authorize(shop.people["dev"], Permission.PROMOTION_REQUEST, (await shop.catalog.repository(PROD)).resource)
+    back = (await shop.ask.roll_back(target, "v")).id
+
+    with pytest.raises(PromotionRefusedError, match="you pushed"):
+        await shop.approve(back, "ann")
+    await shop.approve(back, "bob")
+    assert await shop.catalog.tags(PROD) == {"v": str(first)}
 
 
 async def test_each_step_is_on_record(shop: Shop) -> None:

@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, select
+from sqlalchemy import select
 
 from entrepot.access.errors import CredentialsInvalidError, CredentialUnknownError, PermissionDeniedError
 from entrepot.access.hot import PASSWORD, AccessReads
@@ -26,8 +25,6 @@ from entrepot.runtime.events.model import SYSTEM, Actor
 from entrepot.runtime.hot_postgres import PostgresReader
 from entrepot.runtime.hot_sqlite import SqliteReader
 from entrepot.runtime.unit_of_work import Work
-from entrepot.schema import SCHEMA
-from tests.real.postgres import Postgres
 
 A_SECOND = timedelta(seconds=1)
 SEEN = Actor("", "anonymous", None, "", "192.0.2.7", "A browser", "r1")
@@ -41,19 +38,6 @@ class Moving:
 
     def now(self) -> datetime:
         return self.at
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
-    if request.param == "postgresql":
-        postgres: Postgres = request.getfixturevalue("postgres")
-        return postgres.url
-    address = f"sqlite:///{tmp_path / 'sessions.db'}"
-    engine = create_engine(address)
-    SCHEMA.create_all(engine)
-    engine.dispose()
-    return address
 
 
 @dataclass(frozen=True, slots=True)

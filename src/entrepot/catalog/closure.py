@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from graphlib import TopologicalSorter
 from typing import Final
 
 from sqlalchemy import select
@@ -65,7 +66,8 @@ async def closure(unit: Unit, repo_id: int, digest: Digest) -> list[Member]:
     }
     if str(digest) not in members:
         raise ManifestBlobUnknownError("the repository", [str(digest)])
-    return _below_first(members)
+    below = {text: [str(child.digest) for child in each.document.children] for text, each in members.items()}
+    return [members[text] for text in TopologicalSorter(below).static_order() if text in members]
 
 
 async def link(
@@ -99,19 +101,3 @@ async def _named_after(unit: Unit, repo_id: int, digests: Sequence[str]) -> list
         rows = await unit.fetch_all(question.where(tag.c.name.in_(names[start : start + blobs.CHUNK])))
         found += [(row.name, row.digest) for row in rows]
     return found
-
-
-def _below_first(members: dict[str, Member]) -> list[Member]:
-    ordered: dict[str, Member] = {}
-
-    def add(text: str) -> None:
-        member = members.get(text)
-        if member is None or text in ordered:
-            return
-        for child in member.document.children:
-            add(str(child.digest))
-        ordered[text] = member
-
-    for text in members:
-        add(text)
-    return list(ordered.values())

@@ -27,7 +27,7 @@ from entrepot.catalog.errors import (
 from entrepot.catalog.model import ManifestDeleted, ManifestPushed
 from entrepot.catalog.operations import Deletion, Kind
 from entrepot.catalog.quota import Usage
-from entrepot.catalog.tables import manifest, manifest_push, project, ref_blob, ref_manifest, tag, tag_history
+from entrepot.catalog.tables import manifest, manifest_push, project, ref_blob, ref_manifest, repo, tag, tag_history
 from entrepot.catalog.tags import forget_all
 from entrepot.oci import mediatype
 from entrepot.oci.descriptor import Descriptor
@@ -132,10 +132,14 @@ async def is_live(unit: Unit, repository: Scoped[Repository], digest: Digest) ->
     return await unit.fetch_one(select(manifest.c.digest).where(there, manifest.c.deleted_at.is_(None))) is not None
 
 
-async def pushed_by(unit: Unit, repo_id: int, account_id: int, digests: Sequence[str]) -> bool:
-    """Whether the account pushed one of *digests* into the repository."""
-    own = (manifest_push.c.repo_id == repo_id) & (manifest_push.c.account_id == account_id)
-    question = select(manifest_push.c.digest).where(own, manifest_push.c.digest.in_(list(digests))).limit(1)
+async def pushed_by(unit: Unit, project_id: int, account_id: int, digests: Sequence[str]) -> bool:
+    """Whether the account pushed one of *digests*, into whichever repository of the project.
+
+    What was promoted once has no push where it stands: whoever pushed it did so elsewhere.
+    """
+    pushed = select(manifest_push.c.digest).join(repo, repo.c.id == manifest_push.c.repo_id)
+    own = (repo.c.project_id == project_id) & (manifest_push.c.account_id == account_id)
+    question = pushed.where(own, manifest_push.c.digest.in_(list(digests))).limit(1)
     return await unit.fetch_one(question) is not None
 
 

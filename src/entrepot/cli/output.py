@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 from entrepot.cli.user import environment
 from entrepot.clock import Clock, SystemClock
 from entrepot.errors import DeniedError, EntrepotError, InvalidError, NotFoundError, UnauthenticatedError
+from entrepot.runtime.shown import relative
 from entrepot.runtime.spreadsheet import harmless
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\
 STEERING: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """What JSON lets stand unescaped in a string, and a terminal obeys."""
 
-UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 SEVERITY_STYLES: Final = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
 OUTCOME_STYLES: Final = {"pass": "green", "warn": "yellow", "block": "bold red", "error": "red", "denied": "red"}
 STYLES: Final[Mapping[str, str]] = SEVERITY_STYLES | OUTCOME_STYLES
@@ -205,6 +205,18 @@ def exit_code(error: EntrepotError) -> ExitCode:
     return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)
 
 
+def part(item: Item, key: str) -> Item:
+    """The object below *key*; an empty one if there is none."""
+    found = item.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def parts(item: Item, key: str) -> list[Item]:
+    """The objects in the list below *key*; none if there is none."""
+    found = item.get(key)
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
 def report(error: EntrepotError, stream: TextIO | None = None) -> ExitCode:
     """Print *error* as one line on *stream* (stderr by default) and give the command's exit code."""
     out = stream or sys.stderr
@@ -253,16 +265,6 @@ def flat(item: Item, prefix: str = "") -> dict[str, str]:
     return row
 
 
-def relative(at: datetime, now: datetime) -> str:
-    """The distance of *at* from *now* in its largest whole unit: `2 d ago`, `in 3 h`, `now`."""
-    seconds = int(abs((now - at).total_seconds()))
-    for length, unit in UNITS:
-        if seconds >= length:
-            distance = f"{seconds // length} {unit}"
-            return f"{distance} ago" if at < now else f"in {distance}"
-    return "now"
-
-
 def when(key: str) -> Callable[[Item], object]:
     """The value of an item's *key* as an instant, if it is one in ISO 8601; else as it stands."""
 
@@ -275,16 +277,6 @@ def when(key: str) -> Callable[[Item], object]:
         return at if at.tzinfo else at.replace(tzinfo=UTC)
 
     return value
-
-
-def byte_size(count: int) -> str:
-    """*count* bytes in the largest binary unit that leaves at least one: `1.8 MiB`."""
-    size = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{int(size)} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"
 
 
 def duration(elapsed: timedelta) -> str:

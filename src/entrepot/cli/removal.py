@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from entrepot.cli.output import Column, Format, Item, Output, byte_size
+from entrepot.cli.output import Column, Format, Item, Output
+from entrepot.runtime.shown import byte_size
 
 DELETED: Final = (Column("operation", "operation"),)
 PLANNED: Final = (Column("KIND", "kind"), Column("WOULD GO", "name"))

@@ -136,7 +136,7 @@ class DecidePromotion:
         if actor.account_id == asker:
             raise PromotionRefusedError(OTHERS)
         digests = [item.digest for item in found.items]
-        if await manifests.pushed_by(unit, source.id, actor.account_id or 0, digests):
+        if await manifests.pushed_by(unit, source.project.id, actor.account_id or 0, digests):
             raise PromotionRefusedError(PUSHED)
 
     async def _still_may(self, account_id: int, project: Project) -> bool:

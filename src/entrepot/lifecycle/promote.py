@@ -39,7 +39,7 @@ from entrepot.lifecycle.model import (
 from entrepot.oci.digest import Digest
 from entrepot.oci.manifest import Kind
 from entrepot.oci.reference import check_name, check_tag
-from entrepot.policy import target as verdicts
+from entrepot.policy import promotion as verdicts
 from entrepot.policy.jobs import Evaluate
 from entrepot.policy.model import Judgement, Outcome
 from entrepot.runtime.unit_of_work import Unit, Work
@@ -129,7 +129,8 @@ async def execute(
         if place.resource.id != source.id:
             await closure.link(unit, source.id, place, members, now)
             await verdicts.judge_alike(unit, place.resource, judged, now)
-        unit.enqueue(Evaluate(tuple(judged)))
+        if judged:
+            unit.enqueue(Evaluate(tuple(judged)))
         for tag in item.tags:
             await tags.move(unit, place, tag, Digest.parse(item.digest), now)
         unit.emit(

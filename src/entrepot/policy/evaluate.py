@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from entrepot.policy.model import SCAN, Facts, Judgement, Limit, Outcome, Policy, Reason
-from entrepot.scanning.model import Finding, ScanStatus, Severity
+from entrepot.scanning.model import Finding, ScanStatus
 
 STRICTEST: Final = (Outcome.BLOCK, Outcome.ERROR, Outcome.PENDING, Outcome.WARN, Outcome.PASS)
 MAX_REASONS: Final = 50
@@ -34,14 +34,11 @@ def worst(children: Sequence[Judgement]) -> Judgement:
 
 
 def _broken(findings: Iterable[Finding], limit: Limit, policy: Policy) -> Reason | None:
-    counted = [
-        finding for finding in findings if finding.counted and _severity(finding, policy).rank >= limit.severity.rank
-    ]
-    over = [finding for finding in counted if finding.fixed_version or not limit.fixable]
+    over = [finding for finding in findings if policy.counts(limit, finding)]
     if len(over) <= limit.maximum:
         return None
     # The one to name: the worst, and among equals one that can be fixed.
-    first = min(over, key=lambda f: (-_severity(f, policy).rank, not f.fixed_version, f.id, f.package))
+    first = min(over, key=lambda f: (-policy.severity(f).rank, not f.fixed_version, f.id, f.package))
     return Reason(
         limit.id,
         first.id,
@@ -51,7 +48,3 @@ def _broken(findings: Iterable[Finding], limit: Limit, policy: Policy) -> Reason
         first.fixed_version,
         len({(f.id, f.package) for f in over}) - 1,
     )
-
-
-def _severity(finding: Finding, policy: Policy) -> Severity:
-    return policy.unknown_severity if finding.severity is Severity.UNKNOWN else finding.severity

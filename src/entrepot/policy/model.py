@@ -53,6 +53,19 @@ class Policy:
     limits: tuple[Limit, ...]
     unknown_severity: Severity
 
+    def severity(self, finding: Finding) -> Severity:
+        """How bad *finding* is to this policy."""
+        return self.unknown_severity if finding.severity is Severity.UNKNOWN else finding.severity
+
+    def counts(self, limit: Limit, finding: Finding) -> bool:
+        """Whether *limit* counts *finding*."""
+        reaches = finding.counted and self.severity(finding).rank >= limit.severity.rank
+        return reaches and (bool(finding.fixed_version) or not limit.fixable)
+
+    def breaks(self, finding: Finding) -> bool:
+        """Whether any limit counts *finding*."""
+        return any(self.counts(limit, finding) for limit in self.limits)
+
 
 BASELINE: Final = Policy(
     "baseline",

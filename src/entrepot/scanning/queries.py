@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import func, select
 
@@ -242,3 +242,34 @@ def _covers(namespace: str, part: str, packages: str | None) -> str:
     if packages is None:
         return f"{namespace} ({part or 'all'})"
     return f"{namespace} ({len(json.loads(packages))} packages)"
+
+
+def finding_value(row: ImageFinding, field: str) -> Any:
+    """The value of a finding's *field*, of those in FINDINGS."""
+    match field:
+        case "fixable":
+            return bool(row.finding.fixed_version)
+        case "severity" | "status":
+            return getattr(row.finding, field).value
+        case "layer":
+            return row.origin.layer
+        case _:
+            return getattr(row.finding, field)
+
+
+def finding_key(row: ImageFinding) -> str:
+    """A text that no two findings of an image share."""
+    finding = row.finding
+    return "\n".join((finding.package, finding.id, finding.version, str(row.origin.layer), *finding.advisories))
+
+
+def package_value(row: ImagePackage, field: str) -> Any:
+    """The value of a package's *field*, of those in PACKAGES."""
+    return getattr(row if field in {"namespace", "layer"} else row.package, field)
+
+
+def package_key(row: ImagePackage) -> str:
+    """A text that no two packages of an image share."""
+    package = row.package
+    names = (package.ecosystem, row.namespace, package.name, package.version, package.arch, package.path)
+    return "\n".join((*names, str(row.layer)))

@@ -7,24 +7,13 @@ import typer
 
 from entrepot.cli.client import artifact_path
 from entrepot.cli.options import DryRun, Image, Insecure, Most, Sort, Url, Wanted, Where, asked, client
-from entrepot.cli.output import Column, Format, Item, Output, byte_size, when
+from entrepot.cli.output import Column, Format, Item, Output, part, parts, when
 from entrepot.cli.removal import removal_query, tell
+from entrepot.runtime.shown import byte_size
 
 app = typer.Typer(help="Show, compare and delete images.", no_args_is_help=True, add_completion=False)
 
 SEVERITIES: Final = ("critical", "high", "medium", "low", "negligible", "unknown")
-
-
-def part(item: Item, key: str) -> Item:
-    """The object below *key*; an empty one if there is none."""
-    found = item.get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def parts(item: Item, key: str) -> list[Item]:
-    """The objects in the list below *key*; none if there is none."""
-    found = item.get(key)
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def size(item: Item) -> object:

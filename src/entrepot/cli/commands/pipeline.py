@@ -6,26 +6,21 @@ import typer
 
 from entrepot.cli.client import project_path
 from entrepot.cli.options import Insecure, Project, Url, Wanted, client
-from entrepot.cli.output import Column, Format, Item, Output
+from entrepot.cli.output import Column, Format, Item, Output, parts
 from entrepot.errors import InvalidError
 
 app = typer.Typer(help="Show and set the stages of a project.", no_args_is_help=True, add_completion=False)
 
 
-def _parts(item: Item, key: str) -> list[Item]:
-    found = item.get(key)
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-
-
 def _stages(item: Item) -> str:
     return ", ".join(
         f"{each['name']} ({each['target']})" if each.get("target") else str(each["name"])
-        for each in _parts(item, "stages")
+        for each in parts(item, "stages")
     )
 
 
 def _moves(item: Item) -> str:
-    return ", ".join(f"{each['from']} > {each['to']}: {each['approvals']} approvals" for each in _parts(item, "moves"))
+    return ", ".join(f"{each['from']} > {each['to']}: {each['approvals']} approvals" for each in parts(item, "moves"))
 
 
 FACTS: Final = (Column("stages", _stages), Column("moves", _moves))

@@ -7,7 +7,7 @@ import typer
 
 from entrepot.cli.client import artifact_path
 from entrepot.cli.options import Image, Insecure, Most, Repository, Sort, Tag, Url, Wanted, Where, asked, client
-from entrepot.cli.output import Column, Format, Item, Output, when
+from entrepot.cli.output import Column, Format, Item, Output, parts, when
 
 app = typer.Typer(help="Ask for promotions, and decide them.", no_args_is_help=True, add_completion=False)
 
@@ -17,22 +17,17 @@ Id = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say whether it would be, or why not.")]
 
 
-def _parts(item: Item, key: str) -> list[Item]:
-    found = item.get(key)
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-
-
 def _what(item: Item) -> str:
-    return ", ".join(str(each["reference"]) for each in _parts(item, "items"))
+    return ", ".join(str(each["reference"]) for each in parts(item, "items"))
 
 
 def _digests(item: Item) -> str:
-    return ", ".join(str(each["digest"]) for each in _parts(item, "items"))
+    return ", ".join(str(each["digest"]) for each in parts(item, "items"))
 
 
 def _approvals(item: Item) -> str:
-    names = ", ".join(str(each["actor"]) for each in _parts(item, "approvals"))
-    return f"{len(_parts(item, 'approvals'))} of {item.get('needed')}" + (f" ({names})" if names else "")
+    names = ", ".join(str(each["actor"]) for each in parts(item, "approvals"))
+    return f"{len(parts(item, 'approvals'))} of {item.get('needed')}" + (f" ({names})" if names else "")
 
 
 COLUMNS: Final = (
@@ -143,7 +138,7 @@ def rollback(
 def history(image: Image, url: Url = None, insecure: Insecure = False, output: Wanted = Format.TABLE) -> None:
     """Show the way of an image through the stages, the newest promotion first."""
     found = client(url, insecure=insecure).get(f"{artifact_path(image)}/stages")
-    Output.to_terminal(output).items(iter(_parts(found, "items")), COLUMNS, "it was never promoted")
+    Output.to_terminal(output).items(iter(parts(found, "items")), COLUMNS, "it was never promoted")
 
 
 def _path(id_: str) -> str:

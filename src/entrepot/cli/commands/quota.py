@@ -6,9 +6,10 @@ import typer
 
 from entrepot.cli.client import project_path
 from entrepot.cli.options import Insecure, Project, Url, Wanted, client
-from entrepot.cli.output import Column, Format, Item, Output, byte_size
+from entrepot.cli.output import Column, Format, Item, Output
 from entrepot.errors import InvalidError
 from entrepot.runtime.quantities import parse_bytes
+from entrepot.runtime.shown import byte_size
 
 app = typer.Typer(help="Show and set how much a project may keep.", no_args_is_help=True, add_completion=False)
 

@@ -7,8 +7,9 @@ import typer
 
 from entrepot.cli import complete
 from entrepot.cli.options import DryRun, Insecure, Most, Repository, Sort, Url, Wanted, Where, asked, client
-from entrepot.cli.output import Column, Format, Item, Output, byte_size, when
+from entrepot.cli.output import Column, Format, Item, Output, when
 from entrepot.cli.removal import removal_query, tell
+from entrepot.runtime.shown import byte_size
 
 app = typer.Typer(help="List and delete repositories.", no_args_is_help=True, add_completion=False)
 

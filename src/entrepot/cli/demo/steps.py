@@ -21,8 +21,9 @@ from entrepot.cli.demo.scene import ADMIN, NEW, OLD, PROJECT, Demo
 from entrepot.cli.demo.server import DemoServer
 from entrepot.cli.demo.stages import stages
 from entrepot.cli.http import basic
-from entrepot.cli.output import Item, byte_size, duration, plain
+from entrepot.cli.output import Item, duration, plain
 from entrepot.oci.reference import Reference
+from entrepot.runtime.shown import byte_size
 from entrepot.scanning.model import Severity
 
 VERDICT_SECONDS: Final = 30.0

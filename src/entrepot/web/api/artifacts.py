@@ -9,7 +9,16 @@ from entrepot.catalog.queries import Artifact
 from entrepot.policy.model import Outcome
 from entrepot.runtime.lists import Wanted, part_of
 from entrepot.scanning.model import ImagePackage
-from entrepot.scanning.queries import FINDINGS, PACKAGES, ImageFinding, ScanState
+from entrepot.scanning.queries import (
+    FINDINGS,
+    PACKAGES,
+    ImageFinding,
+    ScanState,
+    finding_key,
+    finding_value,
+    package_key,
+    package_value,
+)
 from entrepot.web.api.context import Asked
 from entrepot.web.api.keyed import KeyedRoute
 from entrepot.web.api.listed import asked_for
@@ -90,9 +99,8 @@ async def list_packages(
 ) -> Page[PackageItem]:
     """The packages of an image."""
     artifact = await asked.artifact(Permission.SCAN_READ, name, reference)
-    found = [_package(each) for each in await asked.services.scans.packages(artifact)]
-    part = part_of(found, PACKAGES, wanted, getattr, _package_key)
-    return Page(items=list(part.items), next=part.next, total=part.total)
+    part = part_of(await asked.services.scans.packages(artifact), PACKAGES, wanted, package_value, package_key)
+    return Page(items=[_package(each) for each in part.items], next=part.next, total=part.total)
 
 
 @router.get(PATH + "/findings", operation_id="listFindings")
@@ -101,21 +109,8 @@ async def list_findings(
 ) -> Page[FindingItem]:
     """The open findings of an image, each with the layer that brought its package."""
     artifact = await asked.artifact(Permission.SCAN_READ, name, reference)
-    found = [finding_item(each) for each in await asked.services.scans.findings(artifact)]
-    part = part_of(found, FINDINGS, wanted, _value, _finding_key)
-    return Page(items=list(part.items), next=part.next, total=part.total)
-
-
-def _value(item: FindingItem, field: str) -> object:
-    return bool(item.fixed_version) if field == "fixable" else getattr(item, field)
-
-
-def _package_key(item: PackageItem) -> str:
-    return "\n".join((item.ecosystem, item.namespace, item.name, item.version, item.arch, item.path, str(item.layer)))
-
-
-def _finding_key(item: FindingItem) -> str:
-    return "\n".join((item.package, item.id, item.version, str(item.layer), ",".join(item.advisories)))
+    part = part_of(await asked.services.scans.findings(artifact), FINDINGS, wanted, finding_value, finding_key)
+    return Page(items=[finding_item(each) for each in part.items], next=part.next, total=part.total)
 
 
 def _package(each: ImagePackage) -> PackageItem:

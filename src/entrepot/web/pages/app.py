@@ -11,6 +11,7 @@ from entrepot.errors import EntrepotError
 from entrepot.web.asgi import Message, Receive, Scope, Send
 from entrepot.web.pages import (
     artifacts,
+    difference,
     help,  # noqa: A004  the page is called so
     home,
     operations,
@@ -21,6 +22,7 @@ from entrepot.web.pages import (
     repositories,
     settings,
     sign_in,
+    why,
 )
 from entrepot.web.pages.assets import Assets
 from entrepot.web.pages.faults import show_failure, show_fault, show_missing
@@ -35,6 +37,8 @@ PARTS: Final = (
     projects,
     people,
     artifacts,
+    difference,
+    why,
     repositories,
     promotions,
     policies,

@@ -1,33 +1,34 @@
-"""Pages: an artifact in its parts, what is different in another, and why a pull of it meets what it meets.
-
-`/why/{repository}@{digest}` is stable: what refuses a pull may link to it, for as long as the manifest is there.
-"""
+"""Pages: an artifact in its parts: verdict, findings, packages, layers, children, referrers, history."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import msgspec
 from starlette.responses import Response
 
 from entrepot.access.model import Permission
 from entrepot.audit.model import AuditRow
 from entrepot.audit.queries import EVENTS, AuditFilter
 from entrepot.catalog.queries import Artifact, ChildRow, LayerRow, ReferrerRow
-from entrepot.oci.errors import DigestInvalidError
-from entrepot.policy.model import BASELINE, Outcome
-from entrepot.policy.queries import VerdictState
+from entrepot.policy.model import Outcome
 from entrepot.runtime.filters import Field, Kind
 from entrepot.runtime.lists import Listing
-from entrepot.scanning.difference import findings_gained, packages_differ
-from entrepot.scanning.model import Finding, ImagePackage, ScanStatus, Severity
-from entrepot.scanning.queries import FINDINGS, PACKAGES, ImageFinding, ScanState
+from entrepot.scanning.model import ImagePackage
+from entrepot.scanning.queries import (
+    FINDINGS,
+    PACKAGES,
+    ImageFinding,
+    finding_key,
+    finding_value,
+    package_key,
+    package_value,
+)
 from entrepot.web.pages.commands import pull_commands
 from entrepot.web.pages.lists import Column, Shown, View, answer, at_hand, listed
 from entrepot.web.pages.visit import Visit, page
+from entrepot.web.pages.why import address_of, judged
 
 MOST_REFERRERS: Final = 1_000
 OVERVIEW: Final = "overview"
-EXPLAINED: Final = (Outcome.BLOCK, Outcome.ERROR, Outcome.WARN)
 LAYERS: Final = Listing(
     {"index": Field(Kind.NUMBER), "digest": Field(Kind.TEXT), "size": Field(Kind.BYTES), "step": Field(Kind.TEXT)},
     key="digest",
@@ -48,29 +49,6 @@ REFERRERS: Final = Listing(
     key="digest",
     default="pushed_at",
 )
-CHANGES: Final = Listing(
-    {"what": Field(Kind.TEXT), "change": Field(Kind.TEXT), "name": Field(Kind.TEXT)}, key="name", default="what"
-)
-
-
-class Change(msgspec.Struct, frozen=True):
-    """A line of what is different. what: package, finding or layer; change: added, removed or changed."""
-
-    what: str
-    change: str
-    name: str
-    before: str
-    after: str
-
-
-def address_of(repository: str, digest: str) -> str:
-    """The page of an artifact."""
-    return f"/repositories/{repository}/-/artifacts/{digest}"
-
-
-def why_address(repository: str, digest: str) -> str:
-    """The page that says why a pull of it meets what it meets."""
-    return f"/why/{repository}@{digest}"
 
 
 async def show_artifact(visit: Visit) -> Response:
@@ -79,7 +57,7 @@ async def show_artifact(visit: Visit) -> Response:
     state = await visit.services.scans.state(artifact)
     commands = pull_commands(visit.services.service, f"{artifact.repository}@{artifact.digest}", secure=visit.secure)
     return visit.page(
-        "artifact.html", **_frame(artifact, OVERVIEW), **await _judged(visit, artifact, state), commands=commands
+        "artifact.html", **_frame(artifact, OVERVIEW), **await judged(visit, artifact, state), commands=commands
     )
 
 
@@ -90,7 +68,7 @@ async def show_verdict(visit: Visit) -> Response:
     return visit.page(
         "verdict.html",
         address=address_of(artifact.repository, artifact.digest),
-        **await _judged(visit, artifact, state),
+        **await judged(visit, artifact, state),
     )
 
 
@@ -114,7 +92,7 @@ async def show_findings(visit: Visit) -> Response:
         "Findings",
         FINDINGS,
         columns,
-        at_hand(found, FINDINGS, _finding_value, _finding_key),
+        at_hand(found, FINDINGS, finding_value, finding_key),
         empty="None is open.",
     )
     return _tab(visit, artifact, "findings", view)
@@ -134,7 +112,7 @@ async def show_packages(visit: Visit) -> Response:
         Column("path", "Path", lambda row: row.package.path, Shown.CODE),
         Column("layer", "Layer", lambda row: row.layer),
     )
-    asked = at_hand(found, PACKAGES, _package_value, _package_key)
+    asked = at_hand(found, PACKAGES, package_value, package_key)
     return _tab(visit, artifact, "packages", await listed(visit, "Packages", PACKAGES, columns, asked, empty="None."))
 
 
@@ -231,68 +209,6 @@ async def show_history(visit: Visit) -> Response:
     return _tab(visit, artifact, "history", view)
 
 
-async def show_difference(visit: Visit) -> Response:
-    """Packages, findings and layers that one artifact of a repository has and another has not."""
-    name = visit.http.path_params["name"]
-    repository = await visit.context.repository(Permission.SCAN_READ, name)
-    old, new = visit.word("from", 140), visit.word("to", 140)
-    if not old or not new:
-        blank: dict[str, Any] = {"repository": repository.resource.name, "from": old, "to": new, "shared": 0}
-        return visit.page("difference.html", view=None, **blank)
-    before = await visit.context.artifact(Permission.SCAN_READ, name, old)
-    after = await visit.context.artifact(Permission.SCAN_READ, name, new)
-    rows = await _changes(visit, before, after)
-    columns: tuple[Column[Change], ...] = (
-        Column("what", "What", lambda row: row.what, Shown.NAME),
-        Column("change", "Change", lambda row: row.change, Shown.NAME),
-        Column("name", "Name", lambda row: row.name),
-        Column("before", "Before", lambda row: row.before),
-        Column("after", "After", lambda row: row.after),
-    )
-    asked = at_hand(rows, CHANGES, getattr, lambda row: f"{row.what}\n{row.name}\n{row.before}\n{row.after}")
-    view = await listed(
-        visit, "Differences", CHANGES, columns, asked, empty="They are the same.", others=("from", "to")
-    )
-    shared = len({layer.digest for layer in before.layers} & {layer.digest for layer in after.layers})
-    values: dict[str, Any] = {"repository": name, "from": old, "to": new, "shared": shared}
-    return answer(visit, "difference.html", view, **values)
-
-
-async def show_why(visit: Visit) -> Response:
-    """Why a pull of a digest meets what it meets, and who can do what about it."""
-    name, at, digest = visit.http.path_params["what"].rpartition("@")
-    if not at or ":" not in digest:
-        raise DigestInvalidError("this page is /why/{repository}@{digest}")
-    artifact = await visit.context.artifact(Permission.REPO_READ, name, digest)
-    state = await visit.services.scans.state(artifact)
-    found = [] if visit.refused(Permission.SCAN_READ) else await visit.services.scans.findings(artifact)
-    return visit.page(
-        "why.html",
-        address=address_of(artifact.repository, artifact.digest),
-        artifact=artifact,
-        broken=[each for each in found if _breaks(each.finding)],
-        **(await _judged(visit, artifact, state) | {"why": ""}),
-    )
-
-
-async def _changes(visit: Visit, before: Artifact, after: Artifact) -> list[Change]:
-    scans = visit.services.scans
-    packages = packages_differ(await scans.packages(before), await scans.packages(after))
-    old, new = await scans.findings(before), await scans.findings(after)
-    rows = [
-        Change("package", change, each.name, ", ".join(each.before), ", ".join(each.after))
-        for change, found in (("added", packages.added), ("removed", packages.removed), ("changed", packages.changed))
-        for each in found
-    ]
-    for change, gained in (("added", findings_gained(old, new)), ("removed", findings_gained(new, old))):
-        for each in gained:
-            text = f"{each.finding.severity.value} in {each.finding.package} {each.finding.version}"
-            rows.append(Change("finding", change, each.finding.id, *(("", text) if change == "added" else (text, ""))))
-    mine, theirs = {layer.digest for layer in before.layers}, {layer.digest for layer in after.layers}
-    rows += [Change("layer", "removed", digest, digest, "") for digest in sorted(mine - theirs)]
-    return rows + [Change("layer", "added", digest, "", digest) for digest in sorted(theirs - mine)]
-
-
 async def _artifact(visit: Visit, permission: Permission) -> Artifact:
     return await visit.context.artifact(permission, visit.http.path_params["name"], visit.http.path_params["reference"])
 
@@ -314,80 +230,6 @@ def _tab(visit: Visit, artifact: Artifact, tab: str, view: View | None, refused:
         if view is None
         else answer(visit, "artifact.html", view, **values)
     )
-
-
-async def _judged(visit: Visit, artifact: Artifact, state: ScanState) -> dict[str, Any]:
-    """The verdict on *artifact* with its reason and remedy, as templates take it."""
-    # Asked after the state: a verdict that is there may stand beside a scan that was not done a moment ago, and the
-    # page asks no more once there is one.
-    verdict = await visit.services.policy.verdict(artifact)
-    pending = verdict.outcome is Outcome.PENDING
-    reason, remedy = _words(verdict, state)
-    counts = (
-        []
-        if visit.refused(Permission.SCAN_READ)
-        else [(severity.value, state.counts[severity]) for severity in reversed(Severity) if state.counts.get(severity)]
-    )
-    return {
-        "verdict": verdict,
-        "state": state,
-        "pending": pending,
-        "reason": reason,
-        "remedy": remedy,
-        "findings": counts,
-        "why": why_address(artifact.repository, artifact.digest) if verdict.outcome in EXPLAINED else "",
-    }
-
-
-def _words(verdict: VerdictState, state: ScanState) -> tuple[str, str]:
-    """What a verdict says and what to do about it: the text that clients get, in its two parts."""
-    if state.status is ScanStatus.NOT_APPLICABLE:
-        return "This is no image: there is nothing in it to judge.", ""
-    if verdict.outcome is Outcome.PENDING:
-        layers = f" ({state.waiting} layers to read)" if state.waiting else ""
-        return f"It waits for its scan{layers}. In the mode enforce a pull by tag gets what the tag named before.", ""
-    if verdict.text:
-        reason, _, remedy = verdict.text.rpartition("; ")
-        return (reason or remedy), (remedy if reason else "")
-    if verdict.outcome is Outcome.PASS:
-        return f"No limit of the policy {verdict.policy or BASELINE.name} is broken.", ""
-    return f"The policy {verdict.policy} says {verdict.outcome.value}.", ""
-
-
-def _breaks(finding: Finding) -> bool:
-    """Whether a limit of the policy counts *finding*."""
-    severity = BASELINE.unknown_severity if finding.severity is Severity.UNKNOWN else finding.severity
-    return finding.counted and any(
-        severity.rank >= limit.severity.rank and (bool(finding.fixed_version) or not limit.fixable)
-        for limit in BASELINE.limits
-    )
-
-
-def _finding_value(row: ImageFinding, field: str) -> Any:
-    match field:
-        case "fixable":
-            return bool(row.finding.fixed_version)
-        case "severity" | "status":
-            return getattr(row.finding, field).value
-        case "layer":
-            return row.origin.layer
-        case _:
-            return getattr(row.finding, field)
-
-
-def _finding_key(row: ImageFinding) -> str:
-    finding = row.finding
-    return "\n".join((finding.package, finding.id, finding.version, str(row.origin.layer), *finding.advisories))
-
-
-def _package_value(row: ImagePackage, field: str) -> Any:
-    return getattr(row if field in {"namespace", "layer"} else row.package, field)
-
-
-def _package_key(row: ImagePackage) -> str:
-    package = row.package
-    parts = [package.ecosystem, row.namespace, package.name, package.version, package.arch, package.path]
-    return "\n".join(parts)
 
 
 EVENT_COLUMNS: Final[tuple[Column[AuditRow], ...]] = (
@@ -416,6 +258,4 @@ PATH: Final = "/repositories/{name:path}/-/artifacts/{reference}"
 ROUTES: Final = (
     *(page(PATH if name == OVERVIEW else f"{PATH}/{name}", show) for name, show in TABS.items()),
     page(f"{PATH}/verdict", show_verdict, is_use=False),
-    page("/repositories/{name:path}/-/difference", show_difference),
-    page("/why/{what:path}", show_why),
 )

@@ -1,19 +1,18 @@
 """How pages look: templates that escape all they are given, and the words that times and sizes become."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from entrepot.clock import Clock
-from entrepot.runtime.quantities import format_bytes
+from entrepot.runtime.shown import byte_size, relative
 from entrepot.web.pages.assets import Assets
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 SHORT_DIGEST: Final = 12
-AGES: Final = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1)))
 COLORS: Final = {
     "pass": "green",
     "done": "green",
@@ -55,9 +54,9 @@ class Look:
         )
         environment.globals |= {"asset": assets.address}
         environment.filters |= {
-            "ago": lambda at: ago(at, clock.now()),
+            "ago": lambda at: relative(at, clock.now()),
             "absolute": absolute,
-            "size": size,
+            "size": byte_size,
             "short": short,
             "color": lambda word: COLORS.get(str(word), "secondary"),
         }
@@ -68,24 +67,9 @@ class Look:
         return self.environment.get_template(template).render(values)
 
 
-def ago(at: datetime, now: datetime) -> str:
-    """How long before *now* it was, in its largest unit: `3 d ago`; `in 3 d` where it is to come."""
-    distance = abs(now - at)
-    word = next((f"{distance // unit} {name}" for name, unit in AGES if distance >= unit), f"{distance.seconds} s")
-    return f"in {word}" if at > now else f"{word} ago"
-
-
 def absolute(at: datetime) -> str:
     """*at* as it is written everywhere: ISO 8601 in UTC, to the second."""
     return at.astimezone(UTC).isoformat(timespec="seconds")
-
-
-def size(number: int) -> str:
-    """Bytes as people read them: a whole number of a unit if it is one, else one digit behind the point."""
-    for unit, factor in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if number >= factor:
-            return f"{number / factor:.1f} {unit}"
-    return format_bytes(number)
 
 
 def short(digest: str) -> str:

@@ -15,10 +15,10 @@ from entrepot.oci.reference import check_tag
 from entrepot.policy.model import Outcome
 from entrepot.runtime.filters import Field, FilterInvalidError, Kind
 from entrepot.runtime.lists import Listing, Part, Wanted
-from entrepot.web.pages.artifacts import address_of
 from entrepot.web.pages.commands import pull_commands, push_commands
 from entrepot.web.pages.lists import Action, Column, Shown, answer, listed
 from entrepot.web.pages.visit import Visit, action, page
+from entrepot.web.pages.why import address_of
 
 NONE_YET: Final = "No repository yet: the first push makes one."
 COLUMNS: Final[tuple[Column[RepositoryRow], ...]] = (

@@ -1,4 +1,4 @@
-"""What the verdicts say about a stage that images are to go to, and the same verdicts there once they have come."""
+"""What verdicts say about a promotion, and the same verdicts in the stage that images were promoted to."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
