@@ -6,11 +6,17 @@ write. `hot_sqlite.py` and `hot_postgres.py` are the two there are.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 Value = str | bytes | int | None
 Row = tuple[Any, ...]
 T = TypeVar("T")
+
+REMEMBERED: Final = 1_024
+"""So many rows a reader remembers at most."""
+
+REMEMBERED_BYTES: Final = 16 << 10
+"""A row with a longer value is asked for each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +60,8 @@ class HotReader(Protocol):
     async def close(self) -> None:
         """Nothing is connected any more."""
         ...
+
+
+def is_long(value: Value) -> bool:
+    """Whether a row with *value* is too long to be remembered."""
+    return isinstance(value, bytes | str) and len(value) > REMEMBERED_BYTES

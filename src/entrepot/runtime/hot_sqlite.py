@@ -10,14 +10,10 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from entrepot.runtime.errors import DatabaseUnavailableError
-from entrepot.runtime.hot import Row, Statement, T, Value
-
-REMEMBERED: Final = 1_024
-REMEMBERED_BYTES: Final = 16 << 10
-"""A row with a longer value is asked for each time."""
+from entrepot.runtime.hot import REMEMBERED, Row, Statement, T, Value, is_long
 
 
 class SqliteReader:
@@ -59,7 +55,7 @@ class SqliteReader:
         except sqlite3.OperationalError as error:
             raise DatabaseUnavailableError("the database does not answer; try again") from error
         made = None if row is None else make(row)
-        if len(self._rows) < REMEMBERED and not (row and any(map(_is_long, row))):
+        if len(self._rows) < REMEMBERED and not (row and any(map(is_long, row))):
             self._rows[key] = made
         return made
 
@@ -94,7 +90,3 @@ class SqliteReader:
 
 def _itself(row: Row) -> Row:
     return row
-
-
-def _is_long(value: Value) -> bool:
-    return isinstance(value, bytes | str) and len(value) > REMEMBERED_BYTES

@@ -10,8 +10,8 @@ import pytest
 import uvloop
 
 from entrepot.runtime.errors import DatabaseUnavailableError
-from entrepot.runtime.hot import Statement
-from entrepot.runtime.hot_sqlite import REMEMBERED, REMEMBERED_BYTES, SqliteReader
+from entrepot.runtime.hot import REMEMBERED, REMEMBERED_BYTES, Statement
+from entrepot.runtime.hot_sqlite import SqliteReader
 
 ASK = Statement("SELECT value FROM pair WHERE key = ?", ("key",))
 
