@@ -5,30 +5,19 @@ import fcntl
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
 
 from entrepot.audit import store
-from entrepot.audit.spool import DAMAGED, SUFFIX
+from entrepot.audit.spool import DAMAGED, SUFFIX, SpoolLine
 from entrepot.runtime.events.model import SYSTEM
 from entrepot.runtime.unit_of_work import Work
 
 BATCH: Final = 1_000
 POLL_SECONDS: Final = 0.25
 log = structlog.get_logger("audit")
-
-
-class SpoolLine(msgspec.Struct):
-    """A line of a spool file, as `spool.py` wrote it."""
-
-    id: str
-    at: float
-    by: tuple[str, str, str, str, str, str]
-    action: str
-    what: tuple[str, str, str]
-    reason: str
 
 
 DECODER: Final = msgspec.json.Decoder(SpoolLine)
@@ -76,12 +65,13 @@ class Ingest:
         return moved
 
 
-def _rows(data: bytes) -> tuple[list[dict[str, Any]], int]:
+def _rows(data: bytes) -> tuple[list[store.SpooledRow], int]:
     """The rows of a spool file, and how many of its lines can't be read.
 
     A last line without its end was never acknowledged and is left out.
     """
-    rows, damaged = [], 0
+    rows: list[store.SpooledRow] = []
+    damaged = 0
     for text in data.split(b"\n")[:-1]:
         try:
             line = DECODER.decode(text)

@@ -11,7 +11,7 @@ import fcntl
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -24,6 +24,20 @@ from entrepot.runtime.events.model import Actor
 SUFFIX: Final = ".jsonl"
 DAMAGED: Final = ".damaged"
 """What a file is called that the disk has hurt: its good lines are in the log, and it is kept for people to look at."""
+
+
+class SpoolLine(msgspec.Struct):
+    """A line of a spool file.
+
+    at: Unix seconds; by: name, kind, credential, address, agent and request; what: repository, reference, digest.
+    """
+
+    id: str
+    at: float
+    by: tuple[str, str, str, str, str, str]
+    action: str
+    what: tuple[str, str, str]
+    reason: str
 
 
 @dataclass(slots=True)
@@ -50,14 +64,14 @@ class Spool:
             self._close()
 
     def _append(self, by: Actor, action: str, repository: str, reference: str, digest: str, reason: str) -> None:
-        line: dict[str, Any] = {
-            "id": ulid(),
-            "at": self.clock.now().timestamp(),
-            "by": (by.name, by.kind, by.credential, by.source_ip, by.user_agent[:512], by.request_id),
-            "action": action,
-            "what": (repository, reference, digest),
-            "reason": reason,
-        }
+        line = SpoolLine(
+            ulid(),
+            self.clock.now().timestamp(),
+            (by.name, by.kind, by.credential, by.source_ip, by.user_agent[:512], by.request_id),
+            action,
+            (repository, reference, digest),
+            reason,
+        )
         data = self._encoder.encode(line) + b"\n"
         try:
             if self._descriptor < 0:

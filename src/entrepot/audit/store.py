@@ -1,7 +1,7 @@
 """Adds rows to the log. Nothing here changes or removes one."""
 
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import insert
@@ -9,11 +9,33 @@ from sqlalchemy import insert
 from entrepot.audit.tables import audit_event, last_pull
 from entrepot.ids import ulid
 from entrepot.runtime.events.model import Actor, Event
+from entrepot.runtime.tables import EPOCH
 from entrepot.runtime.unit_of_work import Unit
 from entrepot.runtime.upsert import insert_or
 
 OK: Final = "ok"
 PULLED: Final = "manifest.pulled"
+
+
+class SpooledRow(NamedTuple):
+    """A row of the log as the database has it, its columns in their order. at: microseconds since 1970."""
+
+    id: str
+    at: int
+    actor: str
+    actor_kind: str
+    credential: str
+    action: str
+    project: str
+    repository: str
+    reference: str
+    digest: str
+    outcome: str
+    reason: str
+    source_ip: str
+    user_agent: str
+    request_id: str
+    detail: str
 
 
 def row_of(by: Actor, event: Event, at: datetime, id_: str | None = None) -> dict[str, Any]:
@@ -40,31 +62,31 @@ def row_of(by: Actor, event: Event, at: datetime, id_: str | None = None) -> dic
 
 def row_of_pull(
     id_: str, at: float, by: tuple[str, str, str, str, str, str], action: str, what: tuple[str, str, str], reason: str
-) -> dict[str, Any]:
+) -> SpooledRow:
     """The log's row for a line of a spool, without an event in between: there are thousands a second.
 
-    at: Unix seconds; by: name, kind, credential, address, agent and request; what: repository, reference, digest.
+    Its values are those of `spool.py:SpoolLine`.
     """
     name, kind, credential, source_ip, user_agent, request_id = by
     repository, reference, digest = what
-    return {
-        "id": id_,
-        "at": datetime.fromtimestamp(at, UTC),
-        "actor": name[:255],
-        "actor_kind": kind,
-        "credential": credential[:64],
-        "action": action,
-        "project": repository.partition("/")[0][:128],
-        "repository": repository[:255],
-        "reference": reference[:255],
-        "digest": digest[:135],
-        "outcome": OK,
-        "reason": reason[:1000],
-        "source_ip": source_ip[:64],
-        "user_agent": user_agent[:512],
-        "request_id": request_id[:64],
-        "detail": "{}",
-    }
+    return SpooledRow(
+        id_,
+        round(at * 1_000_000),
+        name[:255],
+        kind,
+        credential[:64],
+        action,
+        repository.partition("/")[0][:128],
+        repository[:255],
+        reference[:255],
+        digest[:135],
+        OK,
+        reason[:1000],
+        source_ip[:64],
+        user_agent[:512],
+        request_id[:64],
+        "{}",
+    )
 
 
 # Statements of each push stand built: building one and finding its compiled text again takes longer than running it.
@@ -83,12 +105,13 @@ async def add(unit: Unit, row: dict[str, Any]) -> None:
     await unit.execute(ADD, row)
 
 
-async def add_spooled(unit: Unit, rows: list[dict[str, Any]]) -> None:
+async def add_spooled(unit: Unit, rows: list[SpooledRow]) -> None:
     """Rows from a spool; those already there, by id, are the same and stay."""
-    await unit.execute(ADD_SPOOLED, rows)
-    pulled: dict[str, datetime] = {}
+    await unit.pour(ADD_SPOOLED, rows)
+    pulled: dict[str, int] = {}
     for row in rows:
-        if row["action"] == PULLED:
-            pulled[row["repository"]] = max(row["at"], pulled.get(row["repository"], row["at"]))
+        if row.action == PULLED:
+            pulled[row.repository] = max(row.at, pulled.get(row.repository, 0))
     if pulled:  # sorted: two workers then wait for each other, but never both
-        await unit.execute(PULL, [{"repository": name, "at": pulled[name]} for name in sorted(pulled)])
+        values = [{"repository": name, "at": EPOCH + timedelta(microseconds=pulled[name])} for name in sorted(pulled)]
+        await unit.execute(PULL, values)

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Dialect, Select
+from sqlalchemy import CompoundSelect, Dialect, Insert, Select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from entrepot.runtime.database_url import Kind
 from entrepot.runtime.hot import Statement
 
 
-def compiled(statement: Select[Any] | CompoundSelect[Any], kind: Kind) -> Statement:
-    """*statement* for the hot reader of *kind*: its `bindparam`s become the names to give."""
+def compiled(statement: Select[Any] | CompoundSelect[Any] | Insert, kind: Kind) -> Statement:
+    """*statement* for the driver of *kind*: its `bindparam`s become the names to give; of an INSERT the columns."""
     dialect: Dialect = sqlite.dialect(paramstyle="qmark")
     if kind is Kind.POSTGRESQL:
         dialect = postgresql.psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]

@@ -58,6 +58,12 @@ class InlineConnection:
             return await self._in_thread(partial(self.connection.execute, statement, values))
         return self.connection.execute(statement, values)
 
+    async def exec_driver_sql(self, statement: str, parameters: Any = None, /) -> CursorResult[Any]:
+        """See ports.Connection."""
+        if isinstance(parameters, list) and len(parameters) > MANY_ROWS:
+            return await self._in_thread(partial(self.connection.exec_driver_sql, statement, parameters))
+        return self.connection.exec_driver_sql(statement, parameters)
+
     async def begin(self) -> None:
         """A transaction has begun, and nobody else writes. Raises OperationalError."""
         try:

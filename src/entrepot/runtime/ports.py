@@ -18,6 +18,10 @@ class Connection(Protocol):
         """Runs *statement*, once or for each of a list of *values*."""
         ...
 
+    async def exec_driver_sql(self, statement: str, parameters: Any = None, /) -> CursorResult[Any]:
+        """Runs *statement*, in the driver's own style, for each of a list of *parameters* as the driver takes them."""
+        ...
+
 
 class Transaction(Protocol):
     """A write transaction under way."""
@@ -37,6 +41,10 @@ class Writers(Protocol):
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """One, taken back unless it ends with its `commit`. Raises what `database.SILENT` names."""
+        ...
+
+    def in_use(self) -> int:
+        """How many connections have a transaction under way."""
         ...
 
     async def close(self) -> None:

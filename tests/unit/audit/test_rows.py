@@ -12,7 +12,7 @@ from sqlalchemy import String
 
 from entrepot.access.accounts import AccountCreated, SecretCreated
 from entrepot.audit.model import AccessDenied, SignInFailed
-from entrepot.audit.store import row_of
+from entrepot.audit.store import SpooledRow, row_of, row_of_pull
 from entrepot.audit.tables import audit_event
 from entrepot.runtime.events.model import SYSTEM, Actor, Event
 
@@ -25,6 +25,21 @@ def below(kind: type[Event]) -> list[type[Event]]:
 
 def test_a_row_has_every_column_and_no_other() -> None:
     assert set(row_of(SYSTEM, AccessDenied(method="GET", path="/v2/", code="DENIED"), AT)) == set(audit_event.c.keys())
+
+
+def test_a_spooled_row_has_the_columns_in_their_order_and_says_the_same() -> None:
+    by = Actor("shop+ci", "robot", None, "01M8", "192.0.2.1", "podman/4", "01M9")
+    line = ("shop+ci", "robot", "01M8", "192.0.2.1", "podman/4", "01M9")
+
+    row = row_of_pull("01M7", AT.timestamp(), line, "manifest.pulled", ("shop/web", "v1", "sha256:ab"), "why")
+
+    assert SpooledRow._fields == tuple(column.name for column in audit_event.columns)
+    event = AccessDenied(
+        project="shop", repository="shop/web", reference="v1", digest="sha256:ab", reason="why", method="GET", path="/",
+        code="X",
+    )  # fmt: skip
+    pull = {"id": "01M7", "at": int(AT.timestamp()) * 1_000_000, "action": "manifest.pulled", "detail": "{}"}
+    assert row._asdict() == row_of(by, event, AT) | pull
 
 
 def test_who_what_and_how_it_ended_stand_in_their_columns() -> None:
