@@ -1,6 +1,6 @@
 """Adds rows to the log. Nothing here changes or removes one."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -9,7 +9,6 @@ from sqlalchemy import insert
 from entrepot.audit.tables import audit_event, last_pull
 from entrepot.ids import ulid
 from entrepot.runtime.events.model import Actor, Event
-from entrepot.runtime.tables import EPOCH
 from entrepot.runtime.unit_of_work import Unit
 from entrepot.runtime.upsert import insert_or
 
@@ -113,5 +112,7 @@ async def add_spooled(unit: Unit, rows: list[SpooledRow]) -> None:
         if row.action == PULLED:
             pulled[row.repository] = max(row.at, pulled.get(row.repository, 0))
     if pulled:  # sorted: two workers then wait for each other, but never both
-        values = [{"repository": name, "at": EPOCH + timedelta(microseconds=pulled[name])} for name in sorted(pulled)]
+        values = [
+            {"repository": name, "at": datetime.fromtimestamp(pulled[name] / 1_000_000, UTC)} for name in sorted(pulled)
+        ]
         await unit.execute(PULL, values)
