@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -388,7 +389,26 @@ def one_endless_line() -> Iterator[bytes]:
     yield from [b"Package: " + b"x" * ((1 << 20) - 9)] * 200
 
 
+def large_headers() -> Iterator[bytes]:
+    """An rpm database of 6 packages of nearly 16 MiB each, and one that is larger."""
+    sizes = [(16 << 20) - 64] * 6 + [16 << 20]
+    tags = [(1000, 6, 0, 1), (1001, 6, 2, 1), (1005, 6, 4, 1)]
+    table, blobs, start = [b"RpmP" + struct.pack("<IIII12x", 0, 1, 1, 8)], [], 4096
+    for number, size in enumerate(sizes, 1):
+        head = struct.pack(">II", len(tags), size) + b"".join(struct.pack(">IIII", *tag) for tag in tags)
+        blobs.append((struct.pack("<4sIII", b"BlbS", number, 1, len(head) + size) + head + b"a\0001\0", size - 4))
+        table.append(struct.pack("<4sIII", b"Slot", number, start // 16, 0))
+        start += (16 + len(head) + size + 15) // 16 * 16
+    slots = b"".join(table)
+    yield header(b"var/lib/rpm/Packages.db", size=start)
+    yield slots + b"Slot".ljust(16, b"\0") * ((4096 - len(slots)) // 16)
+    for begin, rest in blobs:
+        yield begin
+        yield bytes(rest + -(len(begin) + rest) % 16)
+
+
 LAYERS = {
+    large_headers: "analyser:rpm:malformed",
     two_million_members: "limit:members",
     endless_names: "limit:facts",
     pax_bombs: "limit:pax",

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, select
+from sqlalchemy import select
 
 from entrepot.catalog.errors import (
     BlobUnknownError,
@@ -26,8 +26,9 @@ from entrepot.catalog.tables import gc_review, manifest, repo, repo_blob
 from entrepot.content.tables import blob_copy
 from entrepot.lifecycle.queries import StorageQueries
 from entrepot.oci.digest import Digest
-from entrepot.schema import SCHEMA
 from tests.fakes.catalog import DAY, IMAGE, INDEX, Catalog, catalog, image, index
+from tests.real.memory import memory
+from tests.real.sqlite import new_database
 
 LAYERS: Final = [f"layer{number}".encode() * (number + 1) for number in range(4)]
 REFUSED: Final = (
@@ -146,19 +147,10 @@ class World:
         self.acknowledged.setdefault(name, set()).add(str(digest))
 
 
-def fresh(folder: Path) -> str:
-    """The URL of an empty database in *folder*."""
-    url = f"sqlite:///{folder / 'catalog.db'}"
-    engine = create_engine(url)
-    SCHEMA.create_all(engine)
-    engine.dispose()
-    return url
-
-
 async def live_through(history: list[Any]) -> None:
     """One history from an empty catalog to an empty one."""
-    with tempfile.TemporaryDirectory(prefix="entrepot-history-") as folder:
-        async with catalog(fresh(Path(folder)), Path(folder) / "blobs") as shop:
+    with tempfile.TemporaryDirectory(prefix="entrepot-history-", dir=memory()) as folder:
+        async with catalog(new_database(Path(folder) / "catalog.db"), Path(folder) / "blobs") as shop:
             world = World(shop, "shop")
             await shop.repository("shop/web")
             for each in history:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, select
+from sqlalchemy import select
 
 from entrepot.clock import SystemClock
 from entrepot.content.backends.filesystem import FilesystemBlobs
@@ -23,7 +23,8 @@ from entrepot.scanning.index.match import match
 from entrepot.scanning.jobs import ApplyFeed, Rematch
 from entrepot.scanning.reevaluate import Reevaluate
 from entrepot.scanning.tables import pv, pv_finding
-from entrepot.schema import SCHEMA
+from tests.real.memory import memory
+from tests.real.sqlite import new_database
 
 NAMES = ("openssl", "zlib", "curl")
 VERSIONS = ("1.0-1", "1.0-2", "1.1-1", "2.0-1", "not a version")
@@ -73,7 +74,7 @@ GONE: list[Step] = [
 def test_reevaluation_gives_what_a_scan_from_nothing_gives(
     steps: list[Step], early: set[tuple[str, str]], late: set[tuple[str, str]]
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=memory()) as folder:
         found, expected = asyncio.run(_both(Path(folder), steps, early, early | late))
 
     assert found == expected
@@ -83,10 +84,7 @@ async def _both(
     folder: Path, steps: list[Step], early: set[tuple[str, str]], late: set[tuple[str, str]]
 ) -> tuple[set[tuple[str, str, str]], set[tuple[str, str, str]]]:
     """Open findings after all steps, with some versions there before and some after; and those of brute force."""
-    engine = create_engine(f"sqlite:///{folder / 'db'}")
-    SCHEMA.create_all(engine)
-    engine.dispose()
-    database, clock = open_database(f"sqlite:///{folder / 'db'}"), SystemClock()
+    database, clock = open_database(new_database(folder / "db")), SystemClock()
     work = Work(database, clock)
     await _add(database, work, early)
     last: dict[str, Path] = {}

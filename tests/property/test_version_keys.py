@@ -13,6 +13,10 @@ from entrepot.scanning.versions import apk, deb, pep440
 from entrepot.scanning.versions.scheme import key_for
 
 NUMBERS = st.integers(0, 12).map(str) | st.sampled_from(["00", "01", "010", "007", "20240131", "9" * 30])
+NAMESPACES = [
+    *("debian:12", "alpine:3.20", "rhel:9", "pypi", "npm", "go", "maven", "rubygems", "packagist", "nuget", "pub"),
+    *("cran", "hackage"),
+]
 SUFFIXES = ["alpha", "beta", "pre", "rc", "", "cvs", "svn", "git", "hg", "p"]
 
 # univers, unlike dpkg, wants a digit first.
@@ -131,7 +135,7 @@ def test_python_keys_compare_as_packaging_does(left: str, right: str) -> None:
 
 
 @given(
-    st.sampled_from(["debian:12", "alpine:3.20", "pypi"]),
+    st.sampled_from(NAMESPACES),
     st.text(max_size=600) | st.text("0123.~-+:_rabz!", max_size=600),
 )
 def test_any_text_gives_a_short_key_or_is_malformed(namespace: str, text: str) -> None:

@@ -5,6 +5,7 @@ import hashlib
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -18,27 +19,31 @@ from entrepot.content.ports import BlobStore, StoredBytes
 from entrepot.ids import ulid
 from entrepot.oci.digest import Digest
 from entrepot.runtime.events.model import SYSTEM
+from entrepot.runtime.telemetry.work import WorkMetrics
 from entrepot.runtime.unit_of_work import Unit, Work
 from entrepot.scanning import store
 from entrepot.scanning.codec import pack
 from entrepot.scanning.errors import AnalyserError
 from entrepot.scanning.jobs import ScanImage, ScanLayer
 from entrepot.scanning.layers.compression import sniff
-from entrepot.scanning.layers.known_paths import EXTRACTORS
+from entrepot.scanning.layers.known_paths import BINARY_EXTRACTORS, EXTRACTORS
 from entrepot.scanning.layers.pool import LayerPool
-from entrepot.scanning.model import FACTS_FORMAT, LayerFacts, Problem
+from entrepot.scanning.model import FACTS_FORMAT, LayerFacts, Problem, ScanStatus
 
 HEAD_BYTES: Final = 512
 # Raise it with any change that lets the same bytes give other facts: layers are then read again.
 ANALYSER_VERSION: Final = 1
 MISMATCH: Final = "digest_mismatch"
+ENGINE: Final = "analyser"
+"""What reads layers, as the metrics call it."""
 
 log = structlog.get_logger("scan")
 
 
 def analyser_set() -> str:
     """The name of what reads layers here: equal sets give equal facts. SHA-256 over names and versions."""
-    parts = [f"format={FACTS_FORMAT}", f"version={ANALYSER_VERSION}", *sorted(each.name for each in EXTRACTORS)]
+    names = sorted([each.name for each in EXTRACTORS] + [each.name for each in BINARY_EXTRACTORS])
+    parts = [f"format={FACTS_FORMAT}", f"version={ANALYSER_VERSION}", *names]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
@@ -50,6 +55,7 @@ class AnalyseLayer:
     files: BlobStore
     pool: LayerPool
     clock: Clock
+    metrics: WorkMetrics
 
     async def __call__(self, job: ScanLayer) -> None:
         """The facts of the layer are there when this returns; of a blob that is no layer nothing is kept.
@@ -88,14 +94,20 @@ class AnalyseLayer:
             await _wake(unit, job.digest)
 
     async def _read(self, path: Path, digest: Digest, size: int) -> LayerFacts:
+        started = monotonic()
         try:
             with await asyncio.to_thread(path.open, "rb") as file:
-                return await self.pool.analyse(file, digest, size)
+                facts = await self.pool.analyse(file, digest, size)
         except AnalyserError as error:
             # A layer that breaks its reader is not clean, and not unread for ever either: it is partial, and says so.
             log.warning("layer.unreadable", digest=str(digest), reason=error.reason)
             problem = Problem(f"analyser:layer:{error.reason}")
-            return LayerFacts(str(digest), "", "", size, 0, 0, complete=False, problems=(problem,))
+            facts = LayerFacts(str(digest), "", "", size, 0, 0, complete=False, problems=(problem,))
+            status = ScanStatus.FAILED
+        else:
+            status = ScanStatus.COMPLETE if facts.complete else ScanStatus.PARTIAL
+        self.metrics.scanned(ENGINE, status, monotonic() - started)
+        return facts
 
 
 async def _wake(unit: Unit, layer: str) -> None:

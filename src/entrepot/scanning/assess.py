@@ -10,6 +10,7 @@ import hashlib
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import groupby, islice
+from time import monotonic
 from typing import Any, Final
 
 from entrepot.clock import Clock
@@ -23,6 +24,7 @@ from entrepot.oci.errors import ManifestInvalidError
 from entrepot.oci.manifest import Manifest
 from entrepot.runtime.database import Database
 from entrepot.runtime.events.model import SYSTEM
+from entrepot.runtime.telemetry.work import WorkMetrics
 from entrepot.runtime.unit_of_work import Unit, Work
 from entrepot.scanning import store
 from entrepot.scanning.analyse import analyser_set
@@ -37,6 +39,9 @@ MAX_CONFIG: Final = 4 << 20
 MAX_VERSIONS: Final = 100
 MAX_TEXT: Final = 255
 MAX_LABEL: Final = 128
+ENGINE: Final = "matcher"
+"""What puts images together and matches them, as the metrics call it."""
+
 FINAL: Final = frozenset({ScanStatus.COMPLETE, ScanStatus.PARTIAL, ScanStatus.FAILED, ScanStatus.NOT_APPLICABLE})
 
 
@@ -57,19 +62,21 @@ class AssessImage:
     database: Database
     files: BlobStore
     clock: Clock
+    metrics: WorkMetrics
 
     async def __call__(self, job: ScanImage) -> None:
         """The image's result is there when this returns, or it waits for layers, whose jobs will call again."""
-        analysers = analyser_set()
-        layers = await self._layers(job, analysers)
+        started = monotonic()
+        layers = await self._layers(job, analyser_set())
         if layers is None:
             return
         facts = overlay(layers.facts, layers.config)
         reasons = set(facts.reasons) | ({"foreign_layer"} if layers.foreign else set())
         key = f"{FACTS}/images/{job.digest.replace(':', '-')}.{ulid()}"
         await self.files.put(key, await asyncio.to_thread(pack, facts))
-        while not await self._keep(job.digest, facts, reasons, layers.config, key):
+        while (status := await self._keep(job.digest, facts, reasons, layers.config, key)) is None:
             pass
+        self.metrics.scanned(ENGINE, status, monotonic() - started)
 
     async def _layers(self, job: ScanImage, analysers: str) -> _Layers | None:
         """Everything to overlay; None if there is nothing to do now."""
@@ -102,8 +109,10 @@ class AssessImage:
             body = b"".join([piece async for piece in pieces]) if size else b""
         return await asyncio.to_thread(_parsed, body)
 
-    async def _keep(self, digest: str, facts: ImageFacts, reasons: set[str], config: dict[str, Any], key: str) -> bool:
-        """Matches and keeps; False if a feed came in between, then nothing was done."""
+    async def _keep(
+        self, digest: str, facts: ImageFacts, reasons: set[str], config: dict[str, Any], key: str
+    ) -> ScanStatus | None:
+        """Matches and keeps; what came of it, None if a feed came in between: then nothing was done."""
         wanted, more = _bounded(sorted({_version(package) for package in facts.packages}))
         reasons = reasons | more
         async with self.database.reading() as connection:
@@ -120,14 +129,14 @@ class AssessImage:
         async with self.work(SYSTEM) as unit:
             await unit.serialize(*store.FEEDS)
             if await store.feed_stamp(unit.connection) != stamp:
-                return False
+                return None
             set_id = await self._keep_packages(unit, wanted, found)
             platform = "/".join(str(config[x]) for x in ("os", "architecture", "variant") if config.get(x))
             scan = store.Scan(status, tuple(sorted(reasons)), _label(facts.os), _label(platform), key, set_id)
             await store.put_scan(unit, digest, scan, analyser_set(), self.clock.now())
             event = ImageScanned(digest=digest, status=status.value, reasons=scan.reasons, packages=len(facts.packages))
             unit.emit(event)
-        return True
+        return status
 
     async def _keep_packages(
         self, unit: Unit, wanted: list[store.Version], found: dict[store.Version, tuple[Finding, ...]]

@@ -1,7 +1,10 @@
 """The port between the walk over a layer and the ecosystems: one member's bytes in, packages out."""
 
+import io
 from collections.abc import Iterator
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar, runtime_checkable
+
+import msgspec
 
 from entrepot.errors import InvalidError
 from entrepot.scanning.model import Package
@@ -9,10 +12,28 @@ from entrepot.scanning.model import Package
 PIECE_BYTES: Final = 256 << 10
 LONGEST_LINE: Final = 64 << 10
 LONGEST_VALUE: Final = 1024
+IN_MEMORY_BYTES: Final = 4 << 20
+"""A member up to this size is read into memory where it must be read at any place; a larger one is put aside."""
+DOCUMENT_BYTES: Final = 8 << 20
+MOST_OBJECTS: Final = 250_000  # of a JSON document, whose smallest object takes 3 bytes there and 200 here
+
+T = TypeVar("T")
 
 
 class MetadataInvalidError(InvalidError):
     """Package metadata that can't be understood, at least in part. What was yielded before it was raised stands."""
+
+
+class LimitExceededError(MetadataInvalidError):
+    """A file that holds more than is read of it. *code*: of the problem, e.g. `limit:nesting`."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class PutAsideError(Exception):
+    """A member that has to be read at any place and for which there is no room, in memory or outside."""
 
 
 class MemberReader(Protocol):
@@ -21,6 +42,29 @@ class MemberReader(Protocol):
     def read(self, size: int) -> bytes:
         """The next bytes: at least one and at most *size* (> 0), or none at the end."""
         ...
+
+
+class SeekableFile(Protocol):
+    """Bytes that can be read at any place."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...  # noqa: D102
+
+    def read(self, size: int = -1, /) -> bytes | None:
+        """Up to *size* bytes from the place that `seek` set; fewer, or none, only at the end."""
+        ...
+
+
+class Spool(SeekableFile, Protocol):
+    """A file without a name, into which one member at a time is put."""
+
+    def write(self, data: bytes, /) -> int | None: ...  # noqa: D102
+
+
+@runtime_checkable
+class SpoolingReader(Protocol):
+    """A MemberReader that knows where a large member may be put aside; None: nowhere."""
+
+    spool: Spool | None
 
 
 class Extractor(Protocol):
@@ -47,10 +91,64 @@ class Extractor(Protocol):
     def extract(self, path: str, reader: MemberReader) -> Iterator[Package]:
         """The packages that the file says are installed, in its order; equal bytes give equal packages.
 
-        Holds no more than one piece of the file at a time. Raises MetadataInvalidError, and nothing else of its
-        own, at the latest at the end of the file; what the reader raises passes through.
+        Holds no more than one piece of the file at a time, a JSON document as a whole; a file that must be read at
+        any place is put `aside`. Raises MetadataInvalidError, and nothing else of its own, at the latest at the end
+        of the file; what the reader raises, and PutAsideError, pass through.
         """
         ...
+
+
+class Aside:
+    """All bytes of one member, readable at any place until the walk goes on. size: their number."""
+
+    def __init__(self, file: SeekableFile, size: int) -> None:
+        self._file = file
+        self.size = size
+
+    def read(self, offset: int, size: int) -> bytes:
+        """The *size* bytes at *offset*. Raises MetadataInvalidError if the member does not have them all."""
+        if offset < 0 or size < 0 or offset + size > self.size:
+            raise MetadataInvalidError("points outside of its file")
+        self._file.seek(offset)
+        data = self._file.read(size) or b""
+        while len(data) < size:
+            piece = self._file.read(size - len(data))
+            if not piece:
+                raise PutAsideError("the file put aside is short")
+            data += piece
+        return data
+
+
+def aside(reader: MemberReader, begun: bytes = b"") -> Aside:
+    """What *reader* gives after *begun*, to be read at any place: in memory up to IN_MEMORY_BYTES, above in its spool.
+
+    The member before it in the same spool is gone. Raises PutAsideError if there is no spool, or no room in it.
+    """
+    head = bytearray(begun)
+    while len(head) <= IN_MEMORY_BYTES:
+        piece = reader.read(PIECE_BYTES)
+        if not piece:
+            return Aside(io.BytesIO(head), len(head))
+        head += piece
+    spool = reader.spool if isinstance(reader, SpoolingReader) else None
+    if spool is None:
+        raise PutAsideError("no temporary file")
+    try:
+        spool.seek(0)
+        size = _write(spool, bytes(head))
+        head.clear()
+        while piece := reader.read(PIECE_BYTES):
+            size += _write(spool, piece)
+    except OSError as error:
+        raise PutAsideError("no room in the temporary file") from error
+    return Aside(spool, size)
+
+
+def _write(spool: Spool, data: bytes) -> int:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[spool.write(bytes(rest)) or 0 :]
+    return len(data)
 
 
 def lines(reader: MemberReader) -> Iterator[bytes]:
@@ -77,3 +175,26 @@ def value(raw: bytes) -> str:
         raise MetadataInvalidError("a field of more than 1,024 bytes")
     text = raw.decode("utf-8", "backslashreplace").strip()
     return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def document(reader: MemberReader, decoder: msgspec.json.Decoder[T], most_bytes: int = DOCUMENT_BYTES) -> T:
+    """The JSON document that a file holds. *decoder*: of structs that name what is wanted; the rest is passed over.
+
+    Raises MetadataInvalidError if it is no such document, over *most_bytes*, or of more than MOST_OBJECTS objects.
+    """
+    data = bytearray()
+    while piece := reader.read(PIECE_BYTES):
+        data += piece
+        if len(data) > most_bytes:
+            raise MetadataInvalidError(f"a document of more than {most_bytes:,} bytes")
+    return decoded(data.removeprefix(b"\xef\xbb\xbf"), decoder)
+
+
+def decoded(data: bytes | bytearray, decoder: msgspec.json.Decoder[T]) -> T:
+    """The JSON document *data*, as `document` reads it; its size was checked by the caller."""
+    if data.count(b"{") > MOST_OBJECTS:
+        raise MetadataInvalidError(f"a document of more than {MOST_OBJECTS:,} objects")
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise MetadataInvalidError("not a JSON document of the form it should have") from None

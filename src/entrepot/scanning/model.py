@@ -60,8 +60,10 @@ class Problem:
 class Package:
     """One installed package, as its own metadata names it.
 
-    ecosystem: `deb`, `apk` or `pypi`. source_name, source_version: what advisories speak of (equal to name and
-    version where the ecosystem has no sources). path: the database or metadata file it was read from, no leading /.
+    ecosystem: `deb`, `apk`, `rpm`, `pypi`, `npm`, `go` … source_name, source_version: what advisories speak of (equal
+    to name and version where the ecosystem has no sources). path: the database, metadata file or program it was read
+    from, no leading /. vendor: who built it, by its own word; module: the stream that it belongs to, as
+    `name:stream:version:context` (of rpm both, else empty).
     """
 
     ecosystem: str
@@ -71,6 +73,8 @@ class Package:
     source_name: str
     source_version: str
     path: str
+    vendor: str = ""
+    module: str = ""
 
 
 @dataclass(frozen=True, slots=True)

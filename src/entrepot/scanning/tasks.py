@@ -4,6 +4,7 @@ from entrepot.clock import Clock
 from entrepot.content.ports import BlobStore
 from entrepot.runtime.database import Database
 from entrepot.runtime.jobs.model import Task
+from entrepot.runtime.telemetry.work import WorkMetrics
 from entrepot.runtime.unit_of_work import Work
 from entrepot.scanning.analyse import AnalyseLayer
 from entrepot.scanning.assess import AssessImage
@@ -13,11 +14,13 @@ from entrepot.scanning.layers.pool import LayerPool
 from entrepot.scanning.reevaluate import Reevaluate
 
 
-def tasks(work: Work, database: Database, files: BlobStore, pool: LayerPool, clock: Clock) -> tuple[Task, ...]:
+def tasks(
+    work: Work, database: Database, files: BlobStore, pool: LayerPool, clock: Clock, metrics: WorkMetrics
+) -> tuple[Task, ...]:
     """The kinds of jobs scanning runs, with what each needs."""
     return (
-        Task(ScanLayer, AnalyseLayer(work, files, pool, clock)),
-        Task(ScanImage, AssessImage(work, database, files, clock)),
+        Task(ScanLayer, AnalyseLayer(work, files, pool, clock, metrics)),
+        Task(ScanImage, AssessImage(work, database, files, clock, metrics)),
         Task(ApplyFeed, ApplyFeeds(work, files, clock)),
         Task(Rematch, Reevaluate(work, clock)),
     )

@@ -1,7 +1,7 @@
 import pytest
 
-from entrepot.scanning.model import OsRelease
-from entrepot.scanning.os import namespace, os_name, parse_apk_repositories, parse_os_release
+from entrepot.scanning.model import OsRelease, Package
+from entrepot.scanning.os import as_advised, namespace, os_name, parse_apk_repositories, parse_os_release
 
 
 def release(id_: str, version: str = "") -> OsRelease:
@@ -46,12 +46,45 @@ def test_a_broken_os_release_names_nothing_known(data: bytes) -> None:
         ("apk", release("debian", "12"), (), "unknown"),
         ("apk", release("alpine", "three"), (), "unknown"),
         ("pypi", None, (), "pypi"),
+        ("rpm", release("almalinux", "9.4"), (), "almalinux:9"),
+        ("rpm", release("rhel", "8.10"), (), "rhel:8"),
+        ("rpm", release("rocky", "9"), (), "rocky:9"),
+        ("rpm", release("fedora", "40"), (), "fedora:40"),
+        ("rpm", release("sles", "15.5"), (), "sles:15.5"),
+        ("rpm", release("opensuse-tumbleweed", "20240101"), (), "opensuse-tumbleweed"),
+        ("rpm", release("rhel"), (), "unknown"),
+        ("rpm", release("debian", "12"), (), "unknown"),
+        ("rpm", None, (), "unknown"),
+        ("npm", release("rhel", "9.4"), (), "npm"),
     ],
 )
 def test_a_namespace_is_the_packages_own_system(
     ecosystem: str, os: OsRelease | None, branches: tuple[str, ...], expected: str
 ) -> None:
     assert namespace(ecosystem, os, branches) == expected
+
+
+@pytest.mark.parametrize(
+    ("os", "expected"),
+    [
+        (release("almalinux", "9.4"), "almalinux:9"),
+        (release("opensuse-leap", "15.6"), "opensuse-leap:15.6"),
+        (release("debian", "12.5"), "debian:12"),
+        (release("opensuse-tumbleweed", "20240101"), "opensuse-tumbleweed"),
+    ],
+)
+def test_an_operating_system_is_named_as_the_namespace_of_its_packages(os: OsRelease, expected: str) -> None:
+    assert os_name(os, ()) == expected
+
+
+@pytest.mark.parametrize(
+    ("namespace", "expected"),
+    [("almalinux:9", ("bind-libs", "32:9.16-1")), ("rhel:9", ("bind-libs", "32:9.16-1")), ("rocky:9", ("bind", "9-2"))],
+)
+def test_a_package_is_compared_by_the_name_that_advisories_use(namespace: str, expected: tuple[str, str]) -> None:
+    package = as_advised(Package("rpm", "bind-libs", "32:9.16-1", "x86_64", "bind", "9-2", "p"), namespace)
+
+    assert (package.source_name, package.source_version) == expected
 
 
 def test_apk_repositories_name_branches_but_not_by_pins_and_comments() -> None:

@@ -16,9 +16,10 @@ import msgspec
 
 from entrepot.scanning.errors import VersionMalformedError
 from entrepot.scanning.feeds import cvss
+from entrepot.scanning.feeds.ecosystems import namespace_of
 from entrepot.scanning.model import Advisory, Range, Rating, Severity
 from entrepot.scanning.severity import DEBIAN, GHSA
-from entrepot.scanning.versions.scheme import is_ordered, key_for, package_name
+from entrepot.scanning.versions.scheme import key_for, last_key_for, package_name
 
 MAX_SUMMARY_CHARS: Final = 240
 _FEW_RANGES: Final = 64
@@ -26,8 +27,11 @@ _FEW_RANGES: Final = 64
 CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{4,19}")
 _ID: Final = re.compile(r"[!-~]{1,128}")
 # Renamed CVE records, one CVE each: another name of it, not an erratum.
-_RENAMED_CVE: Final = re.compile(r"(?:DEBIAN|ALPINE)-(CVE-[0-9]{4}-[0-9]{4,19})")
-_ERRATUM: Final = re.compile(r"(?:DSA|DLA|DTSA)-[0-9]+(?:-[0-9]+)?")
+_RENAMED_CVE: Final = re.compile(r"(?:DEBIAN|ALPINE|UBUNTU)-(CVE-[0-9]{4}-[0-9]{4,19})")
+# Debian's, Ubuntu's, and those of RHEL and what is built from it (`ALSA-2024:9625`), of SUSE, Mageia and Photon OS.
+_ERRATUM: Final = re.compile(
+    r"(?:DSA|DLA|DTSA|USN|MGASA|PHSA)-[0-9].*|(?:RH|AL|RL)[SBE]A-[0-9].*|RXSA-[0-9].*|(?:open)?SUSE-[A-Z]U-[0-9].*"
+)
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 _Time = Annotated[str, msgspec.Meta(max_length=64)]
 _EVENTS: Final = frozenset(("introduced", "fixed", "last_affected", "limit"))
@@ -39,6 +43,14 @@ _GHSA_SEVERITIES: Final[Mapping[str, Severity]] = {
     "MEDIUM": Severity.MEDIUM,
     "HIGH": Severity.HIGH,
     "CRITICAL": Severity.CRITICAL,
+}
+_ERRATUM_VENDORS: Final = {"AL": "almalinux", "RH": "redhat", "RL": "rocky"}
+# How errata of RHEL and what is built from it begin their summaries: `Important: squid security update`.
+_ERRATUM_WORDS: Final[Mapping[str, Severity]] = {
+    "Low": Severity.LOW,
+    "Moderate": Severity.MEDIUM,
+    "Important": Severity.HIGH,
+    "Critical": Severity.CRITICAL,
 }
 # "not yet assigned" and "end-of-life" rate nothing.
 _DEBIAN_URGENCIES: Final[Mapping[str, Severity]] = {
@@ -80,10 +92,11 @@ class OsvSeverity(msgspec.Struct, frozen=True):
 
 
 class OsvSpecific(msgspec.Struct, frozen=True):
-    """The two vendor fields we read of `ecosystem_specific` and `database_specific`; vendors put any type there."""
+    """The vendor fields we read of `ecosystem_specific` and `database_specific`; vendors put any type there."""
 
     urgency: object = None
     severity: object = None
+    informational: object = None
 
 
 class OsvAffected(msgspec.Struct, frozen=True):
@@ -94,6 +107,7 @@ class OsvAffected(msgspec.Struct, frozen=True):
     versions: list[str] | None = None
     severity: list[OsvSeverity] | None = None
     ecosystem_specific: OsvSpecific | None = None
+    database_specific: OsvSpecific | None = None
 
 
 class OsvRecord(msgspec.Struct, frozen=True):
@@ -116,13 +130,6 @@ class OsvRecord(msgspec.Struct, frozen=True):
         """Refuse an id that could not be shown or addressed."""
         if not _ID.fullmatch(self.id):
             raise ValueError("the id is not 1 to 128 printable ASCII characters")
-
-
-def namespace_of(ecosystem: str) -> str | None:
-    """Our namespace for an OSV *ecosystem* (`Debian:12`, `Alpine:v3.20`, `PyPI`); None without a known order."""
-    family, colon, release = ecosystem.partition(":")
-    namespace = family.lower() + colon + (release.removeprefix("v") if family == "Alpine" else release)
-    return namespace if is_ordered(namespace) else None
 
 
 def content_hash(document: Mapping[str, object]) -> str:
@@ -176,12 +183,13 @@ def _of_package(common: Advisory, entries: Sequence[OsvAffected]) -> Advisory:
     urgencies = [_urgency(entry) for entry in entries] if common.namespace.startswith("debian:") else []
     own = [Rating(DEBIAN, _DEBIAN_URGENCIES[word]) for word in urgencies if word in _DEBIAN_URGENCIES]
     own += [rating for entry in entries for rating in _vectors(entry.severity)]
+    is_informational = all(e.database_specific is not None and e.database_specific.informational for e in entries)
     return replace(
         common,
         ranges=tuple(ranges),
         versions=tuple(sorted(_unheld(versions, ranges))),
         ratings=tuple(dict.fromkeys((*own, *common.ratings))),
-        counted=not urgencies or any(word != "unimportant" for word in urgencies),
+        counted=not is_informational and (not urgencies or any(word != "unimportant" for word in urgencies)),
     )
 
 
@@ -210,6 +218,9 @@ def _ratings(record: OsvRecord) -> Iterator[Rating]:
     word = record.database_specific.severity if record.database_specific is not None else None
     if record.id.startswith("GHSA-") and isinstance(word, str) and word.upper() in _GHSA_SEVERITIES:
         yield Rating(GHSA, _GHSA_SEVERITIES[word.upper()])
+    vendor, first = _ERRATUM_VENDORS.get(record.id[:2]), (record.summary or "").partition(":")[0]
+    if vendor is not None and _ERRATUM.fullmatch(record.id) and first in _ERRATUM_WORDS:
+        yield Rating(vendor, _ERRATUM_WORDS[first])
     yield from _vectors(record.severity)
 
 
@@ -286,12 +297,16 @@ def _points(namespace: str, events: Iterable[tuple[str, str]]) -> tuple[list[_Po
             continue
         try:
             # "0" is before every version, also before those that sort below the version 0.
-            key = b"" if (name, text) == ("introduced", "0") else key_for(namespace, text)
+            key = b"" if (name, text) == ("introduced", "0") else _key(namespace, name, text)
         except VersionMalformedError:
             malformed.append((name, text))
         else:
             points.append(_Point(key, name == "last_affected", name, text))
     return points, malformed
+
+
+def _key(namespace: str, name: str, text: str) -> bytes:
+    return last_key_for(namespace, text) if name == "last_affected" else key_for(namespace, text)
 
 
 def _switched(points: Iterable[_Point]) -> Iterator[Range]:

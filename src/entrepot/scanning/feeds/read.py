@@ -22,6 +22,7 @@ import msgspec
 
 from entrepot.scanning.errors import FeedInvalidError
 from entrepot.scanning.feeds import osv, secdb
+from entrepot.scanning.feeds.ecosystems import namespace_of
 from entrepot.scanning.feeds.lines import depth_exceeds, lines
 from entrepot.scanning.model import Advisory
 from entrepot.scanning.versions.scheme import is_ordered, package_name
@@ -205,7 +206,7 @@ def _look_at(record: osv.OsvRecord, tally: _Tally) -> None:
     for affected in record.affected or ():
         if affected.package is None:
             continue
-        namespace = osv.namespace_of(affected.package.ecosystem)
+        namespace = namespace_of(affected.package.ecosystem)
         if namespace is None:
             tally.skipped[affected.package.ecosystem] += 1
         else:

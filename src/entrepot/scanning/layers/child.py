@@ -14,12 +14,14 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from types import FrameType
 from typing import Final, NoReturn
 
 import msgspec
 
 from entrepot.oci.digest import Digest
+from entrepot.scanning.extractor import Spool
 from entrepot.scanning.layers.analyse_stream import analyse_stream
 from entrepot.scanning.layers.limits import LayerLimits
 from entrepot.scanning.layers.sandbox import confine, end_with
@@ -55,6 +57,8 @@ def main(parent: int) -> int:
     signal.signal(signal.SIGCHLD, _reap)
     encoder, decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(Request)
     encoder.encode(LayerFacts("", "", "", 0, 0, 0, complete=False))  # imports what it needs while it can
+    with contextlib.suppress(OSError):
+        tempfile.gettempdir()  # looked for once, not by each child
     channel = socket.socket(fileno=os.dup(STDIN))
     own = os.getpid()
     gc.collect()
@@ -95,15 +99,24 @@ def _serve(parent: int, request: Request, descriptors: list[int], encoder: msgsp
                 os._exit(0)  # whoever asked has left
         os.close(own)
         os.close(layer)
+        spool = _spool()
         if not confine():
             sys.stderr.write("entrepot: layers are read without a system call filter on this platform\n")
-        facts = analyse_stream(_Layer(), Digest.parse(request.digest), request.size, request.limits)
+        facts = analyse_stream(_Layer(), Digest.parse(request.digest), request.size, request.limits, spool=spool)
         _write(encoder.encode(facts))
         status = 0
     except BaseException as error:  # noqa: BLE001  # nothing of this may run on in the process that forks
         sys.stderr.write(f"entrepot: a layer was not read: {type(error).__name__}\n")
     finally:
         os._exit(status)
+
+
+def _spool() -> Spool | None:
+    """A file without a name to put large members aside; None if no folder takes it: they are then not read."""
+    try:
+        return tempfile.TemporaryFile(buffering=0)
+    except OSError:
+        return None
 
 
 def _write(answer: bytes) -> None:

@@ -9,13 +9,17 @@ bash from layer 1, and nothing below opt/app. Test: property/test_overlay.py. De
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
-from entrepot.scanning.layers.known_paths import KNOWN
+from entrepot.scanning.layers.known_paths import BILLS, KNOWN
 from entrepot.scanning.layers.links import follow, resolve, resolve_parent
 from entrepot.scanning.layers.paths import ancestors
 from entrepot.scanning.model import ImageFacts, ImagePackage, LayerFacts, Link, OsRelease, Package, PackageDatabase
-from entrepot.scanning.os import APK_REPOSITORIES, OS_RELEASE_PATHS, UNKNOWN, namespace, os_name
+from entrepot.scanning.os import APK_REPOSITORIES, OS_RELEASE_PATHS, UNKNOWN, as_advised, namespace, os_name
 from entrepot.scanning.steps import build_steps, diff_ids
+
+OS_ECOSYSTEMS: Final = frozenset(("apk", "deb", "rpm"))
+"""Those whose database lists every package of theirs that is installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,11 @@ def overlay(layers: Sequence[LayerFacts | None], config: Mapping[str, object]) -
     release, branches = tree.release(), tree.apk_branches()
     steps = build_steps(config, len(layers))
     packages = []
-    for layer, package in tree.packages():
+    for layer, package in _ranked(list(tree.packages())):
         facts = layers[layer]
         place = namespace(package.ecosystem, release, branches)
         if facts is not None:
-            packages.append(ImagePackage(package, place, layer, facts.digest, steps[layer]))
+            packages.append(ImagePackage(as_advised(package, place), place, layer, facts.digest, steps[layer]))
         if place == UNKNOWN:
             reasons.add("unknown_os")
     packages.sort(key=_order)
@@ -176,6 +180,17 @@ class _Tree:
                         yield standing.layer, _placed(package, path)
                 case _:
                     pass
+
+
+def _ranked(packages: Sequence[tuple[int, Package]]) -> Iterable[tuple[int, Package]]:
+    """*packages* less what only a bill of materials says of a package, or of a whole package manager, known better."""
+    own = [package for _, package in packages if not BILLS.wants(package.path)]
+    known = {(package.ecosystem, package.name, package.version) for package in own}
+    managed = {package.ecosystem for package in own} & OS_ECOSYSTEMS
+    for layer, package in packages:
+        is_repeated = package.ecosystem in managed or (package.ecosystem, package.name, package.version) in known
+        if not (is_repeated and BILLS.wants(package.path)):
+            yield layer, package
 
 
 def _placed(package: Package, path: str) -> Package:

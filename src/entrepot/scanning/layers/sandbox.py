@@ -1,4 +1,5 @@
-"""What the analyser child may still do once hostile bytes come near: compute, read what it has, write its answer.
+"""What the analyser child may still do once hostile bytes come near: compute, read what it has, put a member aside in
+a file without a name, write its answer.
 
 Sources: setrlimit(2), prctl(2), seccomp(2); linux/filter.h, linux/audit.h, asm/unistd_64.h and
 asm-generic/unistd.h for numbers. Design: scanning.md, section 3.1; security.md.
@@ -14,6 +15,8 @@ from typing import Final
 
 ADDRESS_SPACE_BYTES: Final = 512 << 20
 OPEN_FILES: Final = 16
+FILE_BYTES: Final = 512 << 20
+"""How far a file may be written. The one that can be is without a name, opened before: members are put aside in it."""
 
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_SECCOMP: Final = 22
@@ -72,7 +75,7 @@ def confine() -> bool:
     for limit, most in (
         (resource.RLIMIT_AS, ADDRESS_SPACE_BYTES),
         (resource.RLIMIT_NOFILE, OPEN_FILES),
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, FILE_BYTES),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(limit, (most, most))

@@ -19,13 +19,17 @@ LARGEST: Final = (1 << 63) - 1
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A header block: names as bytes, as written. type: its flag as a character, NUL where V7 leaves it empty."""
+    """A header block: names as bytes, as written. type: its flag as a character, NUL where V7 leaves it empty.
+
+    is_executable: anyone may execute it, by its mode.
+    """
 
     name: bytes
     type: str
     size: int
     linkname: bytes
     is_extended: bool = False
+    is_executable: bool = False
 
 
 def parse_header(block: bytes) -> Header:
@@ -48,7 +52,15 @@ def parse_header(block: bytes) -> Header:
         if prefix:
             name = prefix + b"/" + name
     flag = chr(block[156])
-    return Header(name, flag, size, text(block[157:257]), is_extended=flag == "S" and block[482] != 0)
+    return Header(
+        name,
+        flag,
+        size,
+        text(block[157:257]),
+        is_extended=flag == "S" and block[482] != 0,
+        # Of the mode's octal digits the last three count, and an odd one allows it. In base 256 it is not looked at.
+        is_executable=block[100] > 0x7F or any(digit & 1 for digit in block[100:108].rstrip(b" \0")[-3:]),
+    )
 
 
 def text(field: bytes) -> bytes:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from entrepot.scanning.extractor import Spool
 from entrepot.scanning.layers.limits import CutError, LayerLimits
 from entrepot.scanning.layers.paths import PathRefusedError, clean
 from entrepot.scanning.layers.problems import LONGEST_TEXT, ProblemLog
@@ -44,7 +45,7 @@ class Member:
     """One member: path cleaned, `` for the root; kind: `file`, `hardlink`, `symlink`, `directory` or `other`.
 
     size: bytes of its payload in the stream. target: what a link says, as written (decoded as paths are).
-    is_sparse: the payload is a map and fragments, not the file's bytes.
+    is_sparse: the payload is a map and fragments, not the file's bytes. is_executable: by its mode.
     """
 
     path: str
@@ -52,10 +53,13 @@ class Member:
     size: int
     target: str = ""
     is_sparse: bool = False
+    is_executable: bool = False
 
 
 class Payload:
-    """A member's bytes, readable until the walk goes on."""
+    """A member's bytes, readable until the walk goes on. spool: where they may be put aside, None: nowhere."""
+
+    spool: Spool | None = None
 
     def __init__(self, stream: "TarStream", size: int) -> None:
         self._stream = stream
@@ -223,7 +227,8 @@ class Walk:
         if refused:
             self._problems.add(refused, name[:LONGEST_TEXT].decode("utf-8", "backslashreplace"))
             return None, size
-        return Member(path, kind, size, target.decode("utf-8", "backslashreplace"), is_sparse), size
+        shown = target.decode("utf-8", "backslashreplace")
+        return Member(path, kind, size, shown, is_sparse, header.is_executable), size
 
 
 class _Extension:

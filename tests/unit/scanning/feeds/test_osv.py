@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from entrepot.scanning.feeds.osv import OsvRecord, advisories, content_hash, namespace_of
-from entrepot.scanning.model import Advisory, Range, Rating, Severity
+from entrepot.scanning.feeds.osv import OsvRecord, advisories, content_hash
+from entrepot.scanning.index.match import match
+from entrepot.scanning.model import Advisory, FindingStatus, Range, Rating, Severity
 from entrepot.scanning.versions import deb, pep440
 
 DATA = Path(__file__).parents[3] / "data" / "feeds"
@@ -32,24 +33,6 @@ def entry(*ranges: list[dict[str, str]], kind: str = "ECOSYSTEM", name: str = "d
 def ranges_of(*ranges: list[dict[str, str]], **more: Any) -> tuple[Range, ...]:
     (advisory,) = said({"id": "X-1", "affected": [entry(*ranges, **more)]})
     return advisory.ranges
-
-
-@pytest.mark.parametrize(
-    ("ecosystem", "namespace"),
-    [
-        ("Debian:12", "debian:12"),
-        ("Alpine:v3.20", "alpine:3.20"),
-        ("PyPI", "pypi"),
-        ("Debian", None),
-        ("npm", None),
-        ("Go", None),
-        ("", None),
-    ],
-)
-def test_an_ecosystem_becomes_a_namespace_only_if_its_versions_have_an_order(
-    ecosystem: str, namespace: str | None
-) -> None:
-    assert namespace_of(ecosystem) == namespace
 
 
 @pytest.mark.parametrize(
@@ -133,7 +116,7 @@ def test_several_entries_of_a_package_are_one_advisory_under_its_normal_name() -
             entry([{"introduced": "1"}, {"fixed": "2"}], name="Demo_Package"),
             entry([{"introduced": "3"}, {"fixed": "4"}], name="demo-package"),
             entry([{"introduced": "0"}], name="other"),
-            {"package": {"ecosystem": "npm", "name": "demo"}},
+            {"package": {"ecosystem": "opam", "name": "demo"}},
             {"ranges": None, "versions": None},
         ],
     }
@@ -169,11 +152,82 @@ def test_an_erratum_takes_its_cves_from_upstream_else_from_related() -> None:
     assert (ghsa.cves, ghsa.aliases) == ((), ("CVE-2024-0004",))
 
 
-def test_a_renamed_cve_record_has_the_cve_as_alias() -> None:
+@pytest.mark.parametrize(
+    ("id_", "is_erratum"),
+    [
+        ("ALSA-2024:9625", True),
+        ("ALBA-2022:0001", True),
+        ("RHSA-2024:1", True),
+        ("RLSA-2024:1", True),
+        ("USN-6000-1", True),
+        ("SUSE-SU-2024:1-1", True),
+        ("openSUSE-SU-2024:1-1", True),
+        ("GO-2024-2600", False),
+        ("ALPINE-1", False),
+    ],
+)
+def test_errata_of_every_vendor_take_their_cves_from_related(id_: str, is_erratum: bool) -> None:
+    affected = [{"package": {"ecosystem": "AlmaLinux:9", "name": "demo"}}]
+    (advisory,) = said({"id": id_, "related": ["CVE-2024-0001"], "affected": affected})
+
+    assert advisory.cves == (("CVE-2024-0001",) if is_erratum else ())
+
+
+@pytest.mark.parametrize("id_", ["DEBIAN-CVE-2024-0001", "UBUNTU-CVE-2024-0001"])
+def test_a_renamed_cve_record_has_the_cve_as_alias(id_: str) -> None:
     affected = [{"package": {"ecosystem": "Debian:12", "name": "demo"}}]
-    (advisory,) = said({"id": "DEBIAN-CVE-2024-0001", "upstream": ["CVE-2024-0001"], "affected": affected})
+    (advisory,) = said({"id": id_, "upstream": ["CVE-2024-0001"], "affected": affected})
 
     assert (advisory.aliases, advisory.cves) == (("CVE-2024-0001",), ())
+
+
+def test_the_first_word_of_an_erratum_is_its_vendor_s_rating() -> None:
+    affected = [{"package": {"ecosystem": "AlmaLinux:9", "name": "squid"}}]
+    (important,) = said({"id": "ALSA-2024:9625", "summary": "Important: squid security update", "affected": affected})
+    (silent,) = said({"id": "ALSA-2024:9625", "summary": "squid bug fix: none", "affected": affected})
+    (other,) = said({"id": "GHSA-aaaa-bbbb-cccc", "summary": "Important: read this", "affected": affected})
+
+    assert important.ratings == (Rating("almalinux", Severity.HIGH),)
+    assert silent.ratings == other.ratings == ()
+
+
+def test_informational_records_are_shown_and_not_counted() -> None:
+    entries = [
+        {"package": {"ecosystem": "crates.io", "name": "demo"}, "database_specific": {"informational": word}}
+        for word in ("unmaintained", None)
+    ]
+    (unmaintained,) = said({"id": "RUSTSEC-2024-0001", "affected": entries[:1]})
+    (vulnerable,) = said({"id": "RUSTSEC-2024-0001", "affected": entries})
+
+    assert (unmaintained.counted, vulnerable.counted) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("ecosystem", "event", "name", "affected", "unaffected"),
+    [
+        ("npm", {"fixed": "2.0.0"}, "demo", "2.0.0-rc.1", "2.0.0"),
+        ("Go", {"fixed": "1.21.0-rc.2"}, "stdlib", "go1.21rc1", "go1.21rc2"),
+        ("Maven", {"fixed": "4.3.0"}, "org.demo:demo", "4.3.0.RC1", "4.3.0.RELEASE"),
+        ("RubyGems", {"fixed": "2.0"}, "demo", "2.0.0.rc1", "2.0.0"),
+        ("Packagist", {"fixed": "2.0"}, "demo/demo", "2.0.0-RC1", "v2.0.0.0"),
+        ("NuGet", {"last_affected": "2.0"}, "demo", "2.0.0.0", "2.0.0.1-alpha"),
+        ("AlmaLinux:9", {"fixed": "1:2.0-3.el9"}, "demo", "1:2.0-3~rc.el9", "1:2.0-3.el9_1"),
+        ("AlmaLinux:9", {"last_affected": "1:2.0"}, "demo", "1:2.0-99.el9", "1:2.0.1-1.el9"),
+    ],
+)
+def test_a_version_is_matched_by_its_ecosystem_s_order(
+    ecosystem: str, event: dict[str, str], name: str, affected: str, unaffected: str
+) -> None:
+    package = {"ecosystem": ecosystem, "name": name}
+    ranges = [{"type": "SEMVER", "events": [{"introduced": "0"}, event]}]
+    (advisory,) = said({"id": "X-1", "affected": [{"package": package, "ranges": ranges}]})
+
+    found = {v: match(advisory.namespace, name, v, [advisory]) for v in (affected, unaffected, "no version")}
+    assert [f.status for f in found[affected]] == [
+        FindingStatus.FIXED_AVAILABLE if "fixed" in event else FindingStatus.AFFECTED
+    ]
+    assert found[unaffected] == ()
+    assert [f.status for f in found["no version"]] == [FindingStatus.UNKNOWN]
 
 
 @pytest.mark.parametrize(

@@ -110,9 +110,9 @@ def test_the_derived_source_names_the_families_of_several_namespaces(tmp_path: P
 
 
 def test_ecosystems_without_an_order_are_counted_and_never_covered(tmp_path: Path) -> None:
-    feed, found = feed_of(tmp_path, record(1), record(2, "npm"), record(3, "npm"), record(4, "Go"))
+    feed, found = feed_of(tmp_path, record(1), record(2, "Android"), record(3, "Android"), record(4, "opam"))
 
-    assert (feed.records, feed.skipped) == (4, {"npm": 2, "Go": 1})
+    assert (feed.records, feed.skipped) == (4, {"Android": 2, "opam": 1})
     assert (feed.namespaces, feed.coverage) == (("pypi",), {"pypi": None})
     assert [a.id for a in found] == ["X-1"]
 
@@ -180,7 +180,7 @@ def test_a_record_that_can_t_be_read_is_named_by_its_line(tmp_path: Path, line: 
         (b'{"entrepot_feed": {"built_at": "2025-01-01T00:00:00"}}', "line 1"),
         (b'{"entrepot_feed": {"source": "../../etc passwd"}}', "line 1"),
         (b'{"entrepot_feed": {"packets": {}}}', "line 1"),
-        (b'{"entrepot_feed": {"packages": {"npm": ["left-pad"]}}}', "line 1"),
+        (b'{"entrepot_feed": {"packages": {"opam": ["dune"]}}}', "line 1"),
         (b'{"entrepot_feed": {}}\nno json', "line 2"),
     ],
 )
@@ -192,5 +192,5 @@ def test_what_is_no_feed_is_refused_and_its_line_named(tmp_path: Path, text: byt
 
 
 def test_a_feed_of_nothing_comparable_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(FeedInvalidError, match=r"found: npm\)"):
-        feed_of(tmp_path, record(1, "npm"))
+    with pytest.raises(FeedInvalidError, match=r"found: opam\)"):
+        feed_of(tmp_path, record(1, "opam"))

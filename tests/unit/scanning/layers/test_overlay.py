@@ -4,6 +4,7 @@ import pytest
 
 from entrepot.scanning.layers.overlay import overlay
 from entrepot.scanning.model import ImageFacts, LayerFacts, Problem
+from tests.fakes.rpm_databases import plain, sqlite_database
 from tests.fakes.tars import apk_installed, directory, dpkg_status, facts_of, member, symlink, tar
 
 STATUS = "var/lib/dpkg/status"
@@ -44,6 +45,20 @@ def test_a_package_comes_from_the_first_layer_that_had_it() -> None:
         ("debian:12", "step 1"),
     ]
     assert (facts.reasons, facts.os) == ((), "debian:12")
+
+
+def test_rpm_packages_belong_to_the_major_release_and_go_by_the_names_of_its_advisories() -> None:
+    release = member("etc/os-release", b'ID="almalinux"\nVERSION_ID="9.4"\n')
+    header = plain("bind-libs", "9.16", "1.el9", epoch=32, source="bind-9.16-1.el9.src.rpm")
+    database = member("usr/lib/sysimage/rpm/rpmdb.sqlite", sqlite_database([header]))
+    facts = image(layer(release, directory("var/lib"), symlink("var/lib/rpm", "../../usr/lib/sysimage/rpm"), database))
+    (found,) = facts.packages
+
+    assert (found.namespace, found.package.source_name, found.package.source_version) == (
+        *("almalinux:9", "bind-libs"),
+        "32:9.16-1.el9",
+    )
+    assert (facts.os, facts.reasons) == ("almalinux:9", ())
 
 
 def test_a_whiteout_hides_lower_layers_whatever_its_place_in_the_tar() -> None:

@@ -1,0 +1,104 @@
+"""Packages of rpm: its database in each of its three forms, and the list that images without rpm carry.
+
+Design: scanning.md, section 5. Whichever form a file has is seen from its first bytes, not from its name.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar, Final
+
+from entrepot.scanning.ecosystems.rpm import bdb, ndb, sqlite
+from entrepot.scanning.ecosystems.rpm.header import (
+    ARCH,
+    EPOCH,
+    MODULARITY_LABEL,
+    NAME,
+    RELEASE,
+    SOURCE_RPM,
+    VENDOR,
+    VERSION,
+    fields,
+)
+from entrepot.scanning.extractor import Aside, MemberReader, MetadataInvalidError, aside
+from entrepot.scanning.model import Package
+
+FOLDERS: Final = ("var/lib/rpm", "usr/lib/sysimage/rpm")
+LOG: Final = "rpmdb.sqlite-wal"
+NO_PACKAGE: Final = "gpg-pubkey"
+MOST_HEADERS: Final = 100_000
+"""How many headers are looked at, broken ones too: a small file can name the same one for ever."""
+
+
+class RpmExtractor:
+    """Reads `rpmdb.sqlite`, `Packages.db` (ndb) and `Packages` (Berkeley DB) in both of rpm's folders."""
+
+    name: ClassVar[str] = "rpm"
+    databases: ClassVar[frozenset[str]] = frozenset(
+        f"{folder}/{file}" for folder in FOLDERS for file in ("rpmdb.sqlite", "Packages.db", "Packages")
+    )
+    folders: ClassVar[frozenset[str]] = frozenset()
+
+    def wants(self, path: str) -> bool:
+        """Whether *path* is a database, or what sqlite has not yet written into it."""
+        return path in self.databases or (path.endswith(LOG) and path.removesuffix(f"/{LOG}") in FOLDERS)
+
+    def extract(self, path: str, reader: MemberReader) -> Iterator[Package]:
+        """The installed packages; keys that rpm keeps as packages (gpg-pubkey) are none.
+
+        Raises MetadataInvalidError at the end if a header was not usable, at once if the file is of no known form,
+        and for a write-ahead log that is not empty: its packages were not read.
+        """
+        if path.endswith(LOG):
+            if reader.read(1):
+                raise MetadataInvalidError("changes that are not in the database yet")
+            return
+        defect: MetadataInvalidError | None = None
+        for number, header in enumerate(_headers(aside(reader)), 1):
+            if number > MOST_HEADERS:
+                raise MetadataInvalidError("more packages than any system has")
+            try:
+                package = _package(fields(header), path)
+            except MetadataInvalidError as error:
+                defect = defect or error
+            else:
+                if package.name != NO_PACKAGE:
+                    yield package
+        if defect is not None:
+            raise defect
+
+
+def _headers(file: Aside) -> Iterator[bytes]:
+    head = file.read(0, min(16, file.size))
+    if head == sqlite.MAGIC:
+        return sqlite.headers(file)
+    if head.startswith(ndb.MAGIC):
+        return ndb.headers(file)
+    if bdb.is_hash(head):
+        return bdb.headers(file)
+    raise MetadataInvalidError("no database of rpm's")
+
+
+def _package(tags: dict[int, str], path: str) -> Package:
+    name, version, release = tags.get(NAME, ""), tags.get(VERSION, ""), tags.get(RELEASE, "")
+    if not name or not version:
+        raise MetadataInvalidError("a package without a name or version")
+    epoch = f"{tags[EPOCH]}:" if tags.get(EPOCH, "0") != "0" else ""
+    full = f"{epoch}{version}-{release}" if release else f"{epoch}{version}"
+    source, source_version = _source(tags.get(SOURCE_RPM, ""))
+    return Package(
+        ecosystem="rpm",
+        name=name,
+        version=full,
+        arch=tags.get(ARCH, ""),
+        source_name=source or name,
+        source_version=f"{epoch}{source_version}" if source else full,
+        path=path,
+        vendor=tags.get(VENDOR, ""),
+        module=tags.get(MODULARITY_LABEL, ""),
+    )
+
+
+def _source(file: str) -> tuple[str, str]:
+    """Name and `version-release` of the source package in *file*; empty if it names none."""
+    stem = file.removesuffix(".rpm").removesuffix(".src").removesuffix(".nosrc")
+    parts = stem.rsplit("-", 2)
+    return (parts[0], f"{parts[1]}-{parts[2]}") if len(parts) == 3 and all(parts) else ("", "")
