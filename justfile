@@ -17,7 +17,7 @@ check: lint
 lint: changes
     ruff format --check
     ruff check
-    mypy --strict src tests benchmarks deploy
+    mypy --strict src tests benchmarks deploy dev
     lint-imports --no-logo
     codespell
 
@@ -42,6 +42,10 @@ bench *ARGS:
 # deploy/grafana/entrepot.json from the declared metrics
 dashboard:
     python deploy/grafana/dashboard.py > deploy/grafana/entrepot.json
+
+# the tables of docs/reference from the code they speak of
+reference:
+    python dev/reference.py
 
 # a user-visible change needs its note in changes/ (CONTRIBUTING.md); silent where there is nothing to compare with
 changes:

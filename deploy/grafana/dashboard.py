@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
-from entrepot.runtime.telemetry.families import CACHE_BYTES, FAMILIES, Family, Kind
+from entrepot.runtime.telemetry.families import CACHE_BYTES, CONNECTIONS, FAMILIES, Family, Kind
 
 SELECTED: Final = 'job=~"$job"'
 RATE: Final = "$__rate_interval"
@@ -21,12 +21,15 @@ OBJECTIVES: Final = (
 )
 ROWS: Final = {
     "Requests": ("entrepot_http_", "entrepot_limit_", "entrepot_event_"),
-    "Storage": ("entrepot_cache_", "entrepot_storage_", "entrepot_review_"),
+    "Pulls, pushes, tokens": ("entrepot_pull_", "entrepot_push_", "entrepot_tokens_"),
+    "Storage": ("entrepot_cache_", "entrepot_storage_", "entrepot_review_", "entrepot_gc_"),
     "Scans, verdicts, jobs": (
         "entrepot_jobs",
-        "entrepot_scans",
+        "entrepot_job_",
+        "entrepot_scan",
         "entrepot_findings",
         "entrepot_gates",
+        "entrepot_policy_",
         "entrepot_feed_",
     ),
     "Promotions": ("entrepot_promotions_",),
@@ -52,7 +55,7 @@ def expressions(family: Family) -> list[tuple[str, str]]:
             # Every replica counts the same rows; what is of one machine has no label of ours.
             grouped = names or ("instance",)
             legend = legend or "{{instance}}"
-            how = "sum" if family is CACHE_BYTES else "max"
+            how = "sum" if family in {CACHE_BYTES, CONNECTIONS} else "max"
             return [(f"{how}{_by(grouped)} ({family.name}{{{SELECTED}}})", legend)]
 
 

@@ -80,7 +80,7 @@ from entrepot.runtime.idempotency import Claims, MarkClaim
 from entrepot.runtime.jobs.queue import job_reader
 from entrepot.runtime.migrations.newest import NEWEST, revision_of
 from entrepot.runtime.quantities import parse_networks
-from entrepot.runtime.telemetry.metrics import Metrics, StorageMetrics
+from entrepot.runtime.telemetry.metrics import Metrics, StorageMetrics, TokenMetrics
 from entrepot.runtime.unit_of_work import Reaction, Work
 from entrepot.scanning.feeds.receive import ReceiveFeed
 from entrepot.scanning.jobs import REACTIONS as SCANNING
@@ -209,10 +209,10 @@ def web_app(settings: Settings, draining: Callable[[], bool], described: Sequenc
     access = AccessReads(hot, access_statements(base.database.kind))
     revocations = Revocations(access, base.clock, settings.access.token_ttl)
     services = _services(base, hot, keys, spool, admission, access, revocations, described)
-    storage, metrics = StorageGauge(services.storage, base.clock), Metrics()
+    metrics = Metrics()
     gauges = Gauges(
         services.jobs,
-        storage,
+        services.storage_gauge,
         services.scans,
         services.policy,
         services.promotions,
@@ -230,7 +230,7 @@ def web_app(settings: Settings, draining: Callable[[], bool], described: Sequenc
         with contextlib.suppress(UnavailableError):  # it is asked again beside; until it answers no pull is served
             await revocations.refresh()
         async with asyncio.TaskGroup() as group:
-            works = (_rotate(spool), _load(api, pages), revocations.keep_fresh(), metrics.watch_loop())
+            works = (_rotate(spool), _load(api, pages), revocations.keep_fresh(), metrics.watch(base.database.in_use))
             beside = [group.create_task(work) for work in works]
             yield
             for task in beside:
@@ -310,6 +310,7 @@ def _services(
         limits=limits,
         authn=Authn(authenticate, tokens, admission),
         issue=IssueToken(reads, tokens, clock, spool, settings.access.token_ttl),
+        token_metrics=TokenMetrics(),
         reads=reads,
         pull=pull,
         put_manifest=PutManifest(pull, work, writer, clock),
@@ -326,6 +327,7 @@ def _services(
         purge=Purge(work, clock),
         set_quota=SetQuota(work),
         storage=storage,
+        storage_gauge=StorageGauge(storage, clock),
         request_work=RequestWork(work),
         list_tags=ListTags(pull),
         list_repositories=ListRepositories(pull, access),

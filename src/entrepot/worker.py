@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from datetime import timedelta
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -13,8 +14,9 @@ from entrepot.lifecycle import tasks as lifecycle
 from entrepot.policy import tasks as policy
 from entrepot.registry.expiry import ExpireUploads
 from entrepot.runtime.jobs.engine import engine_for
-from entrepot.runtime.jobs.model import CONCURRENCY, LAYER
+from entrepot.runtime.jobs.model import CONCURRENCY, LAYER, Job, Task
 from entrepot.runtime.jobs.runner import Runner
+from entrepot.runtime.telemetry.work import WorkMetrics
 from entrepot.scanning import tasks as scanning
 from entrepot.scanning.layers.pool import LayerPool
 from entrepot.settings import Settings
@@ -76,15 +78,30 @@ async def _started(settings: Settings) -> asyncio.Event:
 
 
 def _runner(base: Foundation, pool: LayerPool) -> Runner:
+    metrics = WorkMetrics()
     tasks = (
-        *scanning.tasks(base.work, base.database, base.files, pool, base.clock),
-        *policy.tasks(base.work, base.clock),
-        *lifecycle.tasks(base.work, base.files, base.clock, base.settings.lifecycle),
+        *scanning.tasks(base.work, base.database, base.files, pool, base.clock, metrics),
+        *policy.tasks(base.work, base.clock, metrics),
+        *lifecycle.tasks(base.work, base.files, base.clock, base.settings.lifecycle, metrics),
     )
     jobs = base.settings.jobs
     return Runner(
         engine_for(base.database, base.clock, jobs.lease, jobs.poll),
-        {task.job.NAME: task for task in tasks},
+        {task.job.NAME: _measured(task, metrics) for task in tasks},
         CONCURRENCY | {LAYER: base.settings.analysers},
         jobs.lease,
     )
+
+
+def _measured(task: Task, metrics: WorkMetrics) -> Task:
+    """*task*, and how long it takes each time."""
+
+    async def run(job: Job) -> None:
+        started, well = monotonic(), False
+        try:
+            await task.run(job)
+            well = True
+        finally:
+            metrics.ran(task.job.NAME, monotonic() - started, well=well)
+
+    return Task(task.job, run)

@@ -214,9 +214,10 @@ def test_every_permission_has_its_line() -> None:
         f"| `{permission}` | {' | '.join('yes' if permission in ROLES[role] else '–' for role in Role)} |"
         for permission in Permission
     ]
+    text = re.sub(r" [^|]+ \|$", "", page("roles.md"), flags=re.MULTILINE)
 
-    assert missing(rows, page("roles.md")) == ""
-    assert f"| Permission | {' | '.join(Role)} |" in page("roles.md")
+    assert missing(rows, text) == ""
+    assert f"| Permission | {' | '.join(Role)} |" in text
 
 
 def test_every_endpoint_has_its_line() -> None:
@@ -270,7 +271,8 @@ def test_every_link_leads_somewhere(path: Path) -> None:
     assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
 
 
-GUIDES: Final = [path for path in PAGES if path.parent.name in {"reference", "how-to"} or path.name == "README.md"]
+KINDS: Final = {"tutorial", "how-to", "reference", "explanation"}
+GUIDES: Final = [path for path in PAGES if path.parent.name in KINDS or path.name == "README.md"]
 
 
 @pytest.mark.parametrize("path", [path for path in GUIDES if "docs" in path.parts], ids=lambda path: path.name)

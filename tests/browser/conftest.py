@@ -48,15 +48,18 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A registry with a project: images that pass and are blocked, an index, a referrer, a robot, members, promotions.
+    """A registry with a project: images that pass and are blocked, an index, a referrer, a robot, members, promotions,
+    trash.
 
-    digest: of the blocked image; waiting, executed: ids of promotions; viewer: one who may only look at the project.
+    digest: of the blocked image; waiting, executed: ids of promotions; deleted: of an operation in the trash; viewer:
+    one who may only look at the project.
     """
 
     server: Server
     digest: str
     waiting: str
     executed: str
+    deleted: str
     viewer: Credential
 
 
@@ -78,7 +81,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 for each in ("amd64", "arm64")
             },
         )
-        for tag, layout in (("1.0", old), ("1.1", new), ("1.0", new), ("1.0", old), ("multi", both)):
+        for tag, layout in (("1.0", old), ("1.1", new), ("1.0", new), ("1.0", old), ("1.2", new), ("multi", both)):
             push(server, REPOSITORY, tag, layout)
         refer(server, REPOSITORY, old.digest, "application/vnd.example.sbom")
         for tag in ("1.0", "1.1", "multi"):
@@ -86,7 +89,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         server.api("PUT", f"/repositories/{REPOSITORY}/-/tags/1.1/lock")
         executed, waiting = (ask(server, who, tag) for who, tag in ((developer, "1.1"), (developer, "multi")))
         server.api("POST", f"/promotions/{executed}/approve", {}, credential=approver)
-        yield Site(server, old.digest, waiting, executed, viewer)
+        deleted = server.api("DELETE", f"/repositories/{REPOSITORY}/-/artifacts/1.2")["operation"]
+        yield Site(server, old.digest, waiting, executed, deleted, viewer)
 
 
 def ask(server: Server, who: Credential, tag: str) -> str:
@@ -167,10 +171,13 @@ class Watched:
         assert response is not None
         return response.status
 
-    def axe(self) -> list[str]:
-        """What axe finds against WCAG 2.2 AA and its best practices, as texts."""
-        self.page.evaluate(AXE.read_text() + ";null")
-        found: Any = self.page.evaluate("axe.run()")
+    def axe(self, *rules: str) -> list[str]:
+        """What axe finds against WCAG 2.2 AA and its best practices, as texts. rules: only by these, if given."""
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE.read_text() + ";null")
+        asked: dict[str, Any] = {"resultTypes": ["violations"]}  # it tells no more of what is well
+        asked |= {"runOnly": {"type": "rule", "values": rules}} if rules else {}
+        found: Any = self.page.evaluate("asked => axe.run(asked)", asked)
         return [
             f"{rule['id']}: {node['target']} {node['failureSummary']}"
             for rule in found["violations"]
@@ -218,7 +225,9 @@ def visitor(
 ) -> Iterator[Watched]:
     """A browser in which *who* is signed in, on any page of *site*."""
     size: Any = {"width": WIDTH, "height": HEIGHT}
-    context = chromium.new_context(color_scheme=scheme, java_script_enabled=script, viewport=size)
+    context = chromium.new_context(
+        color_scheme=scheme, java_script_enabled=script, viewport=size, reduced_motion="reduce"
+    )
     try:
         seen = watched(context, site.server.url)
         if who is not None:

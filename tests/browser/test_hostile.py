@@ -1,16 +1,31 @@
 """Text that wants to be code, in every field a user can set: it runs nowhere, and breaks no page."""
 
+import itertools
 import json
 import uuid
+from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.conftest import PROJECT, REPOSITORY, Site, Watched, person, personal_token, push, refer, visitor
+from tests.browser.conftest import (
+    PROJECT,
+    REPOSITORY,
+    Site,
+    Watched,
+    ask,
+    person,
+    personal_token,
+    push,
+    refer,
+    visitor,
+)
 from tests.real.layout import layer_from_files, write_layout
 from tests.real.protocol import Registry, basic
+from tests.real.server import Credential
+from tests.real.visitor import Visitor
 
 PAYLOADS: Final = (
     "<script>ran(1)</script>",
@@ -71,29 +86,86 @@ PLANTED: Final = (
 PAGES: Final = (
     "/home",
     "/account",
+    "/people",
+    "/people/a-developer",
     "/repositories",
     f"/repositories/{REPOSITORY}",
+    f"/repositories/{REPOSITORY}/-/delete",
+    f"/repositories/{REPOSITORY}/-/chosen?act=promote-to-production&chosen=foul",
     f"/projects/{PROJECT}",
+    f"/projects/{PROJECT}/settings",
     f"/projects/{PROJECT}/robots",
     f"/projects/{PROJECT}/members",
-    "/jobs",
+    f"/projects/{PROJECT}/trash",
+    "/trash",
+    "/storage",
+    "/jobs?limit=1000&columns=name,args,error,queue,id",
     "/audit?limit=1000",
+    "/audit?limit=1000&columns=action,reason,source_ip,id,reference",
     "/feeds",
     "/policies",
     "/promotions",
     "/settings",
 )
-TABS: Final = ("", "/layers", "/packages", "/findings", "/referrers", "/children", "/history")
-FORMS: Final = (("/projects", "Create"), ("/promotions", "Ask"))
-TYPED: Final = (
-    ("/projects", "Name"),
-    ("/promotions", "Repository"),
-    ("/promotions", "Tag or digest"),
-    ("/promotions", "Stage"),
+TABS: Final = ("", "/layers", "/packages", "/findings", "/referrers", "/children", "/history", "/delete")
+FORMS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "/projects": ("Create", ("Name",)),
+    "/people": ("Create", ("Name",)),
+    "/people/a-developer": ("Disable", ("Type the name to confirm",)),
+    "/promotions": ("Ask", ("Repository", "Tag or digest", "Stage")),
+    f"/projects/{PROJECT}/settings": ("Set the quota", ("Limit",)),
+    f"/projects/{PROJECT}/robots": ("Create", ("Name",)),
+    f"/projects/{PROJECT}/members": ("Give the role", ("Name of the person",)),
+    "/account": ("Create a token", ("Name of a new token",)),
+}
+"""By page: the button of a form, and its fields that take any text. A feed's source and a reason are stored below."""
+
+SENT: Final = {
+    "/projects": ("name", "visibility"),
+    "/people": ("name",),
+    "/people/a-developer/roles": ("roles",),
+    "/people/a-developer/disable": ("name",),
+    "/promotions": ("repository", "reference", "stage"),
+    "/promotions/chosen": ("act=reject", "chosen", "reason"),
+    "/trash/chosen": ("act=restore", "chosen"),
+    f"/projects/{PROJECT}/trash/chosen": ("act", "chosen"),
+    f"/repositories/{REPOSITORY}/-/chosen": ("act=trash", "chosen"),
+    f"/projects/{PROJECT}/switches": ("visibility", "strict_sizes"),
+    f"/projects/{PROJECT}/mode": ("mode",),
+    f"/projects/{PROJECT}/quota": ("limit", "before"),
+    f"/projects/{PROJECT}/robots": ("name", "role", "days"),
+    f"/projects/{PROJECT}/members": ("name", "role"),
+    "/theme": ("theme", "back"),
+}
+"""By form: every field, also those that a browser lets nobody type into, and what goes with it, so that it comes as far
+as it can. Passwords are apart: wrong ones cost time.
+"""
+
+SEND: Final = """([path, fields]) => {
+  const form = document.createElement("form");
+  Object.assign(form, { method: "post", action: path });
+  for (const [name, value] of Object.entries(fields)) {
+    form.append(Object.assign(document.createElement("textarea"), { name, value }));
+  }
+  document.body.append(form);
+  form.submit();
+}"""
+
+FIELDS: Final = ("filter", "sort", "after", "limit", "done", "format", "next", "columns", "chosen", "from", "to")
+PLACES: Final = ("/projects/", "/why/", "/help/", "/", "/promotions/", "/people/")
+LISTS: Final = (
+    "/projects",
+    "/promotions",
+    "/repositories",
+    "/audit",
+    "/jobs",
+    "/people",
+    "/promotions/chosen?act=approve",
+    "/trash/chosen?act=restore",
+    f"/repositories/{REPOSITORY}",
+    f"/repositories/{REPOSITORY}/-/chosen?act=trash",
+    f"/repositories/{REPOSITORY}/-/difference",
 )
-FIELDS: Final = ("filter", "sort", "after", "limit", "done", "format", "next")
-PLACES: Final = ("/projects/", "/why/", "/help/", "/", "/promotions/")
-LISTS: Final = ("/projects", "/promotions", "/repositories", "/audit", "/jobs", f"/repositories/{REPOSITORY}")
 
 
 @pytest.fixture(scope="module")
@@ -120,15 +192,18 @@ def fouled(site: Site, tmp_path_factory: pytest.TempPathFactory) -> str:
         server.request("POST", "/api/v1/auth/tokens", sent, headers=headers)
         server.request("GET", f"/v2/{PROJECT}/{quote(payload)}/manifests/{quote(payload)}", headers=agent)
         registry.put_manifest(REPOSITORY, quote(payload), body)
+        server.request("POST", f"/api/v1/feeds?source={quote(payload.replace(chr(0), ''))}", b"no feed")
+    for reason in ("".join(PAYLOADS[::2]), "".join(PAYLOADS[1::2])):
+        wish = ask(server, server.admin, "multi")
+        server.api("POST", f"/promotions/{wish}/reject", {"reason": reason.replace("\0", "")[:1000]})
     server.wait_for_scan(REPOSITORY, "foul")
     return digest
 
 
 def assert_harmless(seen: Watched, path: str) -> None:
-    planted = {each: seen.page.locator(each).count() for each in PLANTED}
-    assert {each: count for each, count in planted.items() if count} == {}, path
-    assert seen.page.locator("h1").count() == 1, path
-    assert seen.page.get_by_role("main").count() == 1, path
+    count = "all => all.map(each => [each, document.querySelectorAll(each).length])"
+    counts = dict(seen.page.evaluate(count, [*PLANTED, "h1", "main"]))
+    assert {each: number for each, number in counts.items() if number} == {"h1": 1, "main": 1}, path
     assert seen.faults == [], path
 
 
@@ -141,6 +216,18 @@ def armed(seen: Watched) -> list[Any]:
 
     seen.page.expose_function("ran", run)
     return ran
+
+
+def filled(fields: Iterable[str], payload: str) -> dict[str, str]:
+    """*fields* with *payload* in each; one with a value of its own keeps that."""
+    return {name: value or payload for name, _, value in (field.partition("=") for field in fields)}
+
+
+def admin(site: Site) -> Credential:
+    """Somebody with all rights, whose account may be done anything to."""
+    who = person(site.server, f"typed-{uuid.uuid4().hex[:8]}")
+    site.server.api("PUT", f"/accounts/{who.login}/roles", {"roles": ["admin"]})
+    return who
 
 
 def test_there_are_about_forty_payloads() -> None:
@@ -170,7 +257,8 @@ def test_what_is_asked_for_runs_on_no_page(chromium: Browser, site: Site) -> Non
         for number, payload in enumerate(PAYLOADS):
             sent = quote(payload.replace("\0", ""))
             path = LISTS[number % len(LISTS)]
-            asked = f"{path}?" + "&".join(f"{each}={sent}" for each in FIELDS)
+            mark = "&" if "?" in path else "?"
+            asked = path + mark + "&".join(f"{each}={sent}" for each in FIELDS)
             assert seen.open(asked) in {200, 422}, asked
             assert_harmless(seen, asked)
             missing = PLACES[number % len(PLACES)] + sent
@@ -180,20 +268,44 @@ def test_what_is_asked_for_runs_on_no_page(chromium: Browser, site: Site) -> Non
 
 
 def test_what_is_typed_runs_on_no_page(chromium: Browser, site: Site) -> None:
-    ann = person(site.server, f"typed-{uuid.uuid4().hex[:8]}")
-    site.server.api("PUT", f"/accounts/{ann.login}/roles", {"roles": ["admin"]})
+    ann = admin(site)
+    payloads = (payload.replace("\0", "") for payload in PAYLOADS)
     with visitor(chromium, site, ann) as seen:
         ran = armed(seen)
-        for start in range(0, len(PAYLOADS), len(TYPED)):
-            typed = dict(zip(TYPED, PAYLOADS[start:], strict=False))
-            for path, button in FORMS:
-                seen.open(path)
-                for (place, label), payload in typed.items():
-                    if place == path:
-                        seen.page.get_by_label(label, exact=True).fill(payload.replace("\0", ""))
-                # Forms help people; what they refuse is sent anyway.
-                seen.page.eval_on_selector_all("form", "forms => forms.forEach(each => { each.noValidate = true; })")
-                seen.page.get_by_role("button", name=button, exact=True).click()
-                seen.page.wait_for_load_state()
-                assert_harmless(seen, str(typed))
+        for path, (button, labels) in FORMS.items():
+            seen.open(path)
+            for label in labels:
+                seen.page.get_by_role("textbox", name=label, exact=True).fill(next(payloads))
+            if path == "/account":
+                seen.page.get_by_label("Your password", exact=True).fill(ann.secret)
+            # Forms help people; what they refuse is sent anyway.
+            seen.page.eval_on_selector_all("form", "forms => forms.forEach(each => { each.noValidate = true; })")
+            seen.page.get_by_role("button", name=button, exact=True).click()
+            seen.page.wait_for_load_state()
+            assert_harmless(seen, path)
         assert ran == []
+
+
+def test_what_is_sent_runs_on_no_page(chromium: Browser, site: Site) -> None:
+    """The page that answers each payload, which is in all fields of one form or another."""
+    with visitor(chromium, site, admin(site)) as seen:
+        ran = armed(seen)
+        for payload, (form, fields) in zip(PAYLOADS, itertools.cycle(SENT.items()), strict=False):
+            csrf = seen.page.locator("[name=csrf]").first.input_value()
+            sent = {"csrf": csrf, **filled(fields, payload.replace("\0", ""))}
+            with seen.page.expect_navigation():
+                seen.page.evaluate(SEND, [form, sent])
+            assert_harmless(seen, f"{form}: {payload}")
+        assert ran == []
+
+
+def test_no_field_of_a_form_gives_back_what_it_was_sent_as_anything_but_text(site: Site) -> None:
+    """Every payload in every field: what comes back is as text, whether it was taken or refused."""
+    who = Visitor(site.server).sign_in()
+    token = who.token()
+    raw = [payload.replace("\0", "") for payload in PAYLOADS if set("<>\"'") & set(payload)]
+    for form, fields in SENT.items():
+        for payload in raw:
+            answer = who.send(form, {"csrf": token, **filled(fields, payload)})
+            assert answer.status in {303, 403, 404, 409, 412, 422}, (form, payload)
+            assert payload not in answer.data.decode(), (form, payload)

@@ -62,13 +62,21 @@ def repository(project: str) -> str:
     return f"{project}/web"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def kept_project(shared_server: Server) -> str:
+    """The name of a new project for the tests of a file that only read what is made in it once."""
+    name = f"k{uuid.uuid4().hex[:12]}"
+    shared_server.create_project(name)
+    return name
+
+
+@pytest.fixture(scope="session")
 def anonymous(shared_server: Server) -> Registry:
     """The registry without a credential."""
     return Registry(shared_server.host)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def registry(anonymous: Registry, admin: Credential) -> Registry:
     """The registry as the administrator."""
     return anonymous.as_(admin)
@@ -86,12 +94,23 @@ class Robots:
 @pytest.fixture
 def robots(shared_server: Server, project: str) -> Robots:
     """The robots of the test's project, and a stranger."""
+    return new_robots(shared_server, project)
+
+
+@pytest.fixture(scope="module")
+def kept_robots(shared_server: Server, kept_project: str) -> Robots:
+    """The robots of the kept project, and a stranger."""
+    return new_robots(shared_server, kept_project)
+
+
+def new_robots(server: Server, project: str) -> Robots:
+    """New robots of *project*, and one of a new project."""
     other = f"o{uuid.uuid4().hex[:12]}"
-    shared_server.create_project(other)
+    server.create_project(other)
     return Robots(
-        shared_server.create_robot(project, "ci"),
-        shared_server.create_robot(project, "kubelet", "viewer"),
-        shared_server.create_robot(other, "ci"),
+        server.create_robot(project, "ci"),
+        server.create_robot(project, "kubelet", "viewer"),
+        server.create_robot(other, "ci"),
     )
 
 

@@ -266,6 +266,23 @@ def test_a_wrong_password_is_not_repeated_anywhere(registry: Registry, anonymous
     assert CANARY.encode() not in found.body
 
 
+def test_a_refusal_is_on_record_with_what_it_was_about(
+    registry: Registry, anonymous: Registry, robots: Any, repository: str
+) -> None:
+    """Also where the body, not the path, names the repository."""
+    project = repository.partition("/")[0]
+    viewer = anonymous.as_(robots.viewer)
+    anonymous.as_(robots.developer).push_image(repository, "1")
+    wish = {"repository": repository, "stage": "production", "items": [{"reference": "1"}]}
+
+    refused = problem(post(viewer, "/promotions", wish), 403)
+    also = problem(post(viewer, f"/projects/{project}/robots", {"name": "x", "role": "viewer"}), 403)
+
+    events = registry.ask("GET", f"/api/v1/audit?project={project}&action=access.denied").json["items"]
+    found = {(each["repository"], each["reason"]) for each in events}
+    assert found == {(repository, refused["detail"]), ("", also["detail"])}
+
+
 def test_a_secret_is_shown_once(registry: Registry, project: str) -> None:
     made = post(registry, f"/projects/{project}/robots", {"name": "ci", "role": "viewer"}).json
 

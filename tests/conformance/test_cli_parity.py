@@ -152,6 +152,17 @@ def plain(answer: Any) -> Any:
     return answer
 
 
+@pytest.mark.parametrize("operation", ["listTags", "listFindings", "listPackages"])
+def test_a_count_is_of_all_there_are_whatever_the_limit(site: Site, operation: str) -> None:
+    path = site.path(operation)
+    total = site.server.api("GET", f"{path}{'&' if '?' in path else '?'}count=true")["total"]
+
+    shown = entrepot(site.server, *words(operation, site.names), "--count", "--limit", "1")
+
+    assert total > 1
+    assert (shown.stdout, shown.stderr) == (f"{total}\n", "")
+
+
 @pytest.mark.parametrize("wanted", ["yaml", "csv", "name", "table"])
 @pytest.mark.parametrize("words_", [("tag", "list"), ("artifact", "show"), ("finding", "list")], ids="-".join)
 def test_every_form_speaks_of_the_same_things(site: Site, words_: tuple[str, ...], wanted: str) -> None:

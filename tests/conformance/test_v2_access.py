@@ -42,16 +42,22 @@ def places(project: str) -> tuple[str, str, str]:
     return f"{project}/web", f"{project}/none", f"{project}x/web"
 
 
+@pytest.fixture(scope="module")
+def private(registry: Registry, kept_project: str) -> str:
+    """The name of a project whose repository `web` has an image."""
+    registry.push_image(f"{kept_project}/web", "v1")
+    return kept_project
+
+
 @pytest.mark.parametrize(("method", "rest"), ROUTES)
 @pytest.mark.parametrize("by_token", [False, True], ids=["basic", "token"])
 def test_absent_and_forbidden_look_alike(
-    anonymous: Registry, registry: Registry, project: str, robots: Robots, method: str, rest: str, by_token: bool
+    anonymous: Registry, private: str, kept_robots: Robots, method: str, rest: str, by_token: bool
 ) -> None:
-    registry.push_image(f"{project}/web", "v1")
-    stranger = anonymous.as_(robots.stranger)
+    stranger = anonymous.as_(kept_robots.stranger)
 
     views = []
-    for place in places(project):
+    for place in places(private):
         client = stranger.scoped(f"repository:{place}:pull,push,delete") if by_token else stranger
         views.append(seen(client.ask(method, f"/v2/{place}/{rest}"), place))
 
@@ -61,12 +67,8 @@ def test_absent_and_forbidden_look_alike(
 
 
 @pytest.mark.parametrize(("method", "rest"), ROUTES)
-def test_who_is_not_known_learns_nothing(
-    anonymous: Registry, registry: Registry, project: str, method: str, rest: str
-) -> None:
-    registry.push_image(f"{project}/web", "v1")
-
-    views = [seen(anonymous.ask(method, f"/v2/{place}/{rest}"), place) for place in places(project)]
+def test_who_is_not_known_learns_nothing(anonymous: Registry, private: str, method: str, rest: str) -> None:
+    views = [seen(anonymous.ask(method, f"/v2/{place}/{rest}"), place) for place in places(private)]
 
     assert views[0] == views[1] == views[2]
     assert isinstance(views[0], tuple)

@@ -24,19 +24,19 @@ class Place:
     other: list[str]
 
 
-@pytest.fixture
-def place(shared_server: Server, registry: Registry, project: str) -> Place:
+@pytest.fixture(scope="module")
+def place(shared_server: Server, registry: Registry, kept_project: str) -> Place:
     """Twelve repositories, six in each project."""
-    shared_server.create_project(f"{project}-b")
-    names = [f"{owner}/r{n}" for n in range(6) for owner in (project, f"{project}-b")]
+    shared_server.create_project(f"{kept_project}-b")
+    names = [f"{owner}/r{n}" for n in range(6) for owner in (kept_project, f"{kept_project}-b")]
     for name in reversed(names):
         registry.push_image(name, "v1")
-    own = sorted(name for name in names if name.startswith(f"{project}/"))
-    return Place(project, own, sorted(set(names) - set(own)))
+    own = sorted(name for name in names if name.startswith(f"{kept_project}/"))
+    return Place(kept_project, own, sorted(set(names) - set(own)))
 
 
-def test_a_robot_sees_its_own_project_in_full_pages(anonymous: Registry, place: Place, robots: Robots) -> None:
-    viewer = anonymous.as_(robots.viewer)
+def test_a_robot_sees_its_own_project_in_full_pages(anonymous: Registry, place: Place, kept_robots: Robots) -> None:
+    viewer = anonymous.as_(kept_robots.viewer)
 
     seen: list[str] = []
     url = f"{CATALOG}?n=2"
@@ -63,8 +63,10 @@ def test_an_administrator_sees_all_in_the_order_of_bytes(registry: Registry, pla
     assert answer.json["repositories"] == [*place.other, *place.own]
 
 
-def test_a_token_for_the_list_is_asked_for_by_its_own_scope(anonymous: Registry, place: Place, robots: Robots) -> None:
-    client = anonymous.as_(robots.viewer)
+def test_a_token_for_the_list_is_asked_for_by_its_own_scope(
+    anonymous: Registry, place: Place, kept_robots: Robots
+) -> None:
+    client = anonymous.as_(kept_robots.viewer)
     page = f"{CATALOG}?last={place.project}&n=6"
 
     unknown = anonymous.ask("GET", CATALOG)

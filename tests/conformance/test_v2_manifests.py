@@ -28,6 +28,17 @@ ABSENT = [f"sha256:{digit * 64}" for digit in "123"]
 @pytest.fixture
 def ready(registry: Registry, repository: str) -> str:
     """The repository, with CONFIG and LAYER in it."""
+    return with_blobs(registry, repository)
+
+
+@pytest.fixture(scope="module")
+def kept_ready(registry: Registry, kept_project: str) -> str:
+    """A repository with CONFIG and LAYER in it, to which nothing is added."""
+    return with_blobs(registry, f"{kept_project}/web")
+
+
+def with_blobs(registry: Registry, repository: str) -> str:
+    """*repository*, with CONFIG and LAYER in it now."""
     registry.push_blob(repository, CONFIG)
     registry.push_blob(repository, LAYER)
     return repository
@@ -243,12 +254,12 @@ INVALID: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("case", INVALID)
-def test_a_document_with_two_meanings_or_none_is_refused(registry: Registry, ready: str, case: str) -> None:
+def test_a_document_with_two_meanings_or_none_is_refused(registry: Registry, kept_ready: str, case: str) -> None:
     for headers in ({"Content-Type": OCI_MANIFEST}, {}):
-        refused = registry.ask("PUT", f"/v2/{ready}/manifests/v1", INVALID[case], headers)
+        refused = registry.ask("PUT", f"/v2/{kept_ready}/manifests/v1", INVALID[case], headers)
         assert refused.refusal == (400, "MANIFEST_INVALID")
 
-    assert registry.ask("GET", f"/v2/{ready}/manifests/v1").refusal == (404, "MANIFEST_UNKNOWN")
+    assert registry.ask("GET", f"/v2/{kept_ready}/manifests/v1").refusal == (404, "MANIFEST_UNKNOWN")
 
 
 def test_keys_of_annotations_and_foreign_fields_have_no_case_to_mind(registry: Registry, ready: str) -> None:

@@ -1,11 +1,8 @@
 """Promotion: a stage behind the first changes by it alone, whole or not at all, and by the verdict of the moment."""
 
-import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
@@ -18,74 +15,16 @@ from tests.real.protocol import (
     encoded,
     sha256,
 )
-from tests.real.server import ApiError, Credential, Server
+from tests.real.server import Credential, Server
 from tests.real.small_image import push_image, tar
+from tests.real.stages import Shop, open_shop, refusal
 
 BROKEN = b"no layer at all: what can't be read is judged an error"
 
 
-@dataclass(frozen=True, slots=True)
-class Shop:
-    """A project with its people: one who develops and pushes, two admins of it."""
-
-    server: Server
-    project: str
-    dev: Credential
-    ann: Credential
-    bob: Credential
-    registry: Registry
-
-    @property
-    def web(self) -> str:
-        return f"{self.project}/web"
-
-    @property
-    def prod(self) -> str:
-        return f"{self.project}/prod/web"
-
-    def push(self, tag: str, layer: bytes | None = None) -> str:
-        """A judged image; its digest."""
-        wanted = tar(f"{tag} {uuid.uuid4()}") if layer is None else layer
-        digest = push_image(self.registry, self.web, tag, wanted)
-        self.server.wait_for_scan(self.web, tag)
-        return digest
-
-    def ask(self, *references: str, stage: str = "production", who: Credential | None = None, query: str = "") -> Any:
-        items = [{"reference": each} for each in references]
-        body = {"repository": self.web, "stage": stage, "items": items}
-        return self.server.api("POST", f"/promotions{query}", body, credential=who or self.dev)
-
-    def decide(self, id_: str, verb: str, who: Credential, body: Any = None) -> Any:
-        return self.server.api("POST", f"/promotions/{id_}/{verb}", body or {}, credential=who)
-
-    def promoted(self, tag: str) -> str:
-        """The digest of an image that went all the way."""
-        digest = self.push(tag)
-        self.decide(self.ask(tag)["id"], "approve", self.ann)
-        return digest
-
-    def digest(self, repository: str, reference: str) -> str:
-        return self.registry.ask("HEAD", f"/v2/{repository}/manifests/{reference}").header("Docker-Content-Digest")
-
-
 @pytest.fixture
 def shop(shared_server: Server) -> Shop:
-    project = f"p{uuid.uuid4().hex[:12]}"
-    shared_server.create_project(project)
-    people = {}
-    for name, role in (("dev", "developer"), ("ann", "admin"), ("bob", "admin")):
-        made = shared_server.api("POST", "/accounts", {"name": f"{name}-{uuid.uuid4().hex[:10]}"})
-        people[name] = Credential(made["name"], made["password"])
-        shared_server.api("PUT", f"/projects/{project}/members/{made['name']}", {"role": role})
-    token = shared_server.api("POST", "/auth/tokens", {"name": "push"}, credential=people["dev"])["token"]
-    registry = Registry(shared_server.host).as_(Credential(people["dev"].login, token))
-    return Shop(shared_server, project, people["dev"], people["ann"], people["bob"], registry)
-
-
-def refusal(call: Callable[[], Any]) -> tuple[int, str]:
-    with pytest.raises(ApiError) as caught:
-        call()
-    return caught.value.status, str(caught.value.problem["detail"])
+    return open_shop(shared_server)
 
 
 def test_a_promotion_keeps_the_digest_and_takes_referrers_along_and_no_byte_moves(shop: Shop) -> None:
@@ -137,7 +76,7 @@ def test_what_the_verdict_blocks_is_refused_with_the_reason_and_the_next_step(sh
     status, text = refusal(lambda: shop.ask("bad"))
     assert status == 403
     assert f'{shop.web}:bad may not go to stage "production": policy "baseline" needs a complete scan' in text
-    assert f"see: entrepot finding list {shop.web}:bad" in text
+    assert f"see: entrepot finding list {shop.web}@sha256:" in text
     assert shop.registry.ask("HEAD", f"/v2/{shop.prod}/manifests/bad").status == 404
 
 
@@ -146,28 +85,17 @@ def push(shop: Shop, reference: str) -> Answer:
     return shop.registry.put_manifest(shop.prod, reference, body)
 
 
-def mount(shop: Shop) -> Answer:
-    layer = shop.registry.ask("GET", f"/v2/{shop.web}/manifests/new").json["layers"][0]["digest"]
-    return shop.registry.ask("POST", f"/v2/{shop.prod}/blobs/uploads/?mount={layer}&from={shop.web}")
-
-
 def said(answer: Answer) -> tuple[int, str]:
     return answer.status, answer.message
 
 
+# The others, each with a test of its own: tests/integration/test_ways_into_a_stage.py.
 WAYS: dict[str, Callable[[Shop], tuple[int, str]]] = {
     "manifest by tag": lambda shop: said(push(shop, "1.0")),
     "manifest by digest": lambda shop: said(push(shop, shop.digest(shop.web, "new"))),
-    "several tags": lambda shop: said(push(shop, f"{shop.digest(shop.web, 'new')}?tag=1.0&tag=2.0")),
     "upload": lambda shop: said(shop.registry.ask("POST", f"/v2/{shop.prod}/blobs/uploads/")),
-    "mount": lambda shop: said(mount(shop)),
     "another repository there": lambda shop: said(
         shop.registry.put_manifest(f"{shop.project}/prod/never", "1.0", b"{}")
-    ),
-    "restore": lambda shop: refusal(
-        lambda: shop.server.api(
-            "POST", f"/repositories/{shop.prod}/-/tags/1.0/restore", {"rev": 1}, credential=shop.dev
-        )
     ),
 }
 

@@ -10,20 +10,25 @@ from tests.real.protocol import Registry
 TAGS = ["1.10", "1.2", "1.2-rc1", "A", "B", "Z", "_x", "a", "a-", "a.", "a0", "aa", "latest", "z" * 128]
 
 
-@pytest.fixture
-def tags_url(registry: Registry, repository: str) -> str:
+@pytest.fixture(scope="module")
+def tags_url(registry: Registry, kept_project: str) -> str:
     """The list of a repository with TAGS."""
+    return tagged(registry, f"{kept_project}/web")
+
+
+def tagged(registry: Registry, repository: str) -> str:
+    """The list of *repository*, which has TAGS now."""
     body = registry.image(repository)
     for tag in reversed(TAGS):
         assert registry.put_manifest(repository, tag, body).status == 201
     return f"/v2/{repository}/tags/list"
 
 
-def test_tags_stand_in_the_order_of_their_bytes(registry: Registry, repository: str, tags_url: str) -> None:
+def test_tags_stand_in_the_order_of_their_bytes(registry: Registry, kept_project: str, tags_url: str) -> None:
     answer = registry.ask("GET", tags_url)
 
     assert sorted(TAGS, key=str.encode) == TAGS
-    assert answer.json == {"name": repository, "tags": TAGS}
+    assert answer.json == {"name": f"{kept_project}/web", "tags": TAGS}
     assert answer.header("Content-Type") == "application/json"
     assert answer.header("Link") == ""
 
@@ -54,7 +59,8 @@ def test_last_need_not_exist(registry: Registry, tags_url: str, last: str) -> No
     assert registry.ask("GET", f"{tags_url}?last={last}").json["tags"] == expected
 
 
-def test_no_tags_is_an_empty_list(registry: Registry, repository: str, tags_url: str) -> None:
+def test_no_tags_is_an_empty_list(registry: Registry, repository: str) -> None:
+    tags_url = tagged(registry, repository)
     zero = registry.ask("GET", f"{tags_url}?n=0")
     assert (zero.status, zero.json["tags"], zero.header("Link")) == (200, [], "")
 

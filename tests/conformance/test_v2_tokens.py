@@ -287,7 +287,8 @@ def test_a_secret_that_ended_says_so_to_who_knows_it(place: Place, anonymous: Re
     guessed = anonymous.as_(Credential(robot.login, "ent_rbt_" + "x" * 52)).token()
 
     assert known.refusal == (401, "UNAUTHORIZED")
-    assert known.message == f"secret ent_rbt_...{robot.secret[-4:]} expired on 1970-01-02; make a new one"
+    what = f"secret ent_rbt_...{robot.secret[-4:]} expired on 1970-01-02"
+    assert known.message == f"{what}; make a new one: entrepot robot create"
     assert "expired" not in guessed.message
 
 
@@ -455,18 +456,26 @@ def key(place: Place) -> ec.EllipticCurvePrivateKey:
     return found
 
 
+@pytest.fixture(scope="module")
+def kept_repository(registry: Registry, kept_project: str) -> str:
+    """A repository that has an image."""
+    registry.push_image(f"{kept_project}/web", "v1")
+    return f"{kept_project}/web"
+
+
 @pytest.fixture
-def claims(anonymous: Registry, repository: str, robot: Credential) -> dict[str, Any]:
-    """The claims of a good token."""
-    return claims_of(anonymous.as_(robot).token(f"repository:{repository}:pull").json["token"])
+def claims(anonymous: Registry, kept_repository: str, kept_robots: Robots) -> dict[str, Any]:
+    """The claims of a good token, made just now: of an old one, nothing is good."""
+    token = anonymous.as_(kept_robots.developer).token(f"repository:{kept_repository}:pull").json["token"]
+    return claims_of(token)
 
 
 def test_the_attacks_differ_from_a_good_token_in_one_thing(
-    anonymous: Registry, repository: str, key: ec.EllipticCurvePrivateKey, claims: dict[str, Any]
+    anonymous: Registry, kept_repository: str, key: ec.EllipticCurvePrivateKey, claims: dict[str, Any]
 ) -> None:
     good = anonymous.with_token(signed(key, HEADER, claims))
 
-    assert good.ask("GET", f"/v2/{repository}/manifests/v1").status == 200
+    assert good.ask("GET", f"/v2/{kept_repository}/manifests/v1").status == 200
     assert set(claims) == {
         "iss", "aud", "sub", "exp", "nbf", "iat", "jti", "access",
         "ent_denied", "ent_public", "ent_catalog", "ent_kind", "ent_account", "ent_cred",
@@ -475,17 +484,17 @@ def test_the_attacks_differ_from_a_good_token_in_one_thing(
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_forged_token_is_401_on_every_route(
-    anonymous: Registry, repository: str, key: ec.EllipticCurvePrivateKey, claims: dict[str, Any], attack: str
+    anonymous: Registry, kept_repository: str, key: ec.EllipticCurvePrivateKey, claims: dict[str, Any], attack: str
 ) -> None:
     forger = anonymous.with_token(ATTACKS[attack](key, claims))
 
     for method, path in (
         ("GET", "/v2/"),
-        ("GET", f"/v2/{repository}/manifests/v1"),
-        ("HEAD", f"/v2/{repository}/manifests/v1"),
-        ("PUT", f"/v2/{repository}/manifests/v1"),
-        ("POST", f"/v2/{repository}/blobs/uploads/"),
-        ("GET", f"/v2/{repository}/tags/list"),
+        ("GET", f"/v2/{kept_repository}/manifests/v1"),
+        ("HEAD", f"/v2/{kept_repository}/manifests/v1"),
+        ("PUT", f"/v2/{kept_repository}/manifests/v1"),
+        ("POST", f"/v2/{kept_repository}/blobs/uploads/"),
+        ("GET", f"/v2/{kept_repository}/tags/list"),
         ("GET", "/v2/auth"),
     ):
         assert forger.ask(method, path).status == 401, (method, path)

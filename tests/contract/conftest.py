@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
 
-from entrepot.schema import SCHEMA
 from tests.real.postgres import Postgres
+from tests.real.sqlite import new_database
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -15,8 +14,4 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgresql":
         postgres: Postgres = request.getfixturevalue("postgres")
         return postgres.url
-    address = f"sqlite:///{tmp_path / 'contract.db'}"
-    engine = create_engine(address)
-    SCHEMA.create_all(engine)
-    engine.dispose()
-    return address
+    return new_database(tmp_path / "contract.db")

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, select
+from sqlalchemy import select
 
 from entrepot.access.authorize import authorize
 from entrepot.access.model import Permission, Site
@@ -30,9 +30,9 @@ from entrepot.lifecycle.trash import Undo
 from entrepot.oci.digest import Digest
 from entrepot.runtime.events.model import Actor
 from entrepot.runtime.jobs.model import LIFECYCLE
-from entrepot.schema import SCHEMA
 from tests.fakes.catalog import DAY, IMAGE, TRASH, Catalog, catalog, image
 from tests.real.postgres import Postgres
+from tests.real.sqlite import new_database
 
 WEB = "shop/web"
 FALLBACK = "sha256-" + "0" * 64
@@ -41,14 +41,11 @@ FALLBACK = "sha256-" + "0" * 64
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def shop(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Catalog]:
     """An empty catalog on each database."""
-    url = f"sqlite:///{tmp_path / 'catalog.db'}"
     if request.param == "postgresql":
         postgres: Postgres = request.getfixturevalue("postgres")
         url = postgres.url
     else:
-        engine = create_engine(url)
-        SCHEMA.create_all(engine)
-        engine.dispose()
+        url = new_database(tmp_path / "catalog.db")
     async with catalog(url, tmp_path / "blobs") as made:
         yield made
 

@@ -15,9 +15,8 @@ from entrepot.runtime.database import Database, open_database
 from entrepot.runtime.errors import DatabaseUnavailableError
 from entrepot.runtime.events.model import SYSTEM
 from entrepot.runtime.groups import MOST, Groups
-from entrepot.runtime.inline import InlineConnection
 from entrepot.runtime.unit_of_work import Unit, Work
-from entrepot.schema import SCHEMA
+from tests.real.sqlite import new_database
 
 CLOCK: Final = FixedClock()
 SECONDS: Final = 20
@@ -34,10 +33,9 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def database(file: Path) -> AsyncIterator[Database]:
-    opened = open_database(f"sqlite:///{file}")
+    opened = open_database(new_database(file))
     async with opened.writing() as connection:
-        assert isinstance(connection, InlineConnection)
-        SCHEMA.create_all(connection.connection)
+        await connection.execute(text("SELECT 1"))  # its connection is made, and in the mode it stays in
     yield opened
     await opened.close()
 

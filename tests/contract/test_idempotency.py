@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, func, select
+from sqlalchemy import func, select
 
 from entrepot.ids import ulid
 from entrepot.runtime.database import open_database
@@ -23,8 +23,8 @@ from entrepot.runtime.idempotency import HOLD, KEEP, MAX_BODY_BYTES, Answer, Cla
 from entrepot.runtime.tables import idempotency_key, lease
 from entrepot.runtime.unit_of_work import Unit, Work
 from entrepot.runtime.upsert import insert_or
-from entrepot.schema import SCHEMA
 from tests.real.postgres import Postgres
+from tests.real.sqlite import new_database
 
 ANSWER = Answer(201, {"content-type": "application/json"}, b'{"id": 1}')
 SECOND = timedelta(seconds=1)
@@ -72,14 +72,11 @@ class Desk:
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Desk]:
     """Claims on each database."""
-    url = f"sqlite:///{tmp_path / 'keys.db'}"
     if request.param == "postgresql":
         postgres: Postgres = request.getfixturevalue("postgres")
         url = postgres.url
     else:
-        engine = create_engine(url)
-        SCHEMA.create_all(engine)
-        engine.dispose()
+        url = new_database(tmp_path / "keys.db")
     database, clock = open_database(url), Hand()
     yield Desk(Claims(Work(database, clock, (MarkClaim(clock),)), clock), clock)
     await database.close()

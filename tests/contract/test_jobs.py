@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final, cast
 
 import pytest
 import structlog
-from sqlalchemy import create_engine, select, text, update
+from sqlalchemy import select, text, update
 
 from entrepot.clock import SystemClock
 from entrepot.errors import ConflictError, InvalidError, NotFoundError
@@ -31,8 +31,8 @@ from entrepot.runtime.jobs.queue import job_reader
 from entrepot.runtime.jobs.runner import Runner
 from entrepot.runtime.tables import job as table
 from entrepot.runtime.unit_of_work import Work
-from entrepot.schema import SCHEMA
 from tests.real.postgres import Postgres
+from tests.real.sqlite import new_database
 
 SECONDS: Final = 10
 LEASE: Final = timedelta(seconds=30)
@@ -144,8 +144,6 @@ def _without_pretty_tracebacks() -> Iterator[None]:
 @contextlib.asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Bench]:
     database, clock = open_database(url), HandClock()
-    if database.kind is Kind.SQLITE:
-        SCHEMA.create_all(create_engine(url))
     engine = engine_for(database, clock, LEASE, POLL)
     await engine.start()
     try:
@@ -157,7 +155,7 @@ async def opened(url: str) -> AsyncIterator[Bench]:
 
 @pytest.fixture
 async def sqlite_bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with opened(f"sqlite:///{tmp_path / 'jobs.db'}") as bench:
+    async with opened(new_database(tmp_path / "jobs.db")) as bench:
         yield bench
 
 
@@ -170,7 +168,7 @@ async def postgres_bench(postgres: Postgres) -> AsyncIterator[Bench]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     is_sqlite = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path / 'jobs.db'}" if is_sqlite else request.getfixturevalue("postgres").url
+    url = new_database(tmp_path / "jobs.db") if is_sqlite else request.getfixturevalue("postgres").url
     async with opened(url) as made:
         yield made
 

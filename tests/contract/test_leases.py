@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, update
+from sqlalchemy import update
 
 from entrepot.clock import SystemClock
 from entrepot.runtime.database import open_database
@@ -15,8 +15,8 @@ from entrepot.runtime.events.model import SYSTEM
 from entrepot.runtime.leases import Leases, fence
 from entrepot.runtime.tables import EPOCH, lease
 from entrepot.runtime.unit_of_work import Work
-from entrepot.schema import SCHEMA
 from tests.real.postgres import Postgres
+from tests.real.sqlite import new_database
 
 MINUTE = timedelta(minutes=1)
 
@@ -24,14 +24,11 @@ MINUTE = timedelta(minutes=1)
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def work(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Work]:
     """Units on each database."""
-    url = f"sqlite:///{tmp_path / 'leases.db'}"
     if request.param == "postgresql":
         postgres: Postgres = request.getfixturevalue("postgres")
         url = postgres.url
     else:
-        engine = create_engine(url)
-        SCHEMA.create_all(engine)
-        engine.dispose()
+        url = new_database(tmp_path / "leases.db")
     database = open_database(url)
     yield Work(database, SystemClock())
     await database.close()

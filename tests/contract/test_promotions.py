@@ -55,9 +55,9 @@ class Shop:
         await self.judge(digest, judgement)
         return digest
 
-    async def judge(self, digest: Digest, judgement: Judgement) -> None:
-        resource = (await self.catalog.repository(WEB)).resource
-        place = store.Place(resource.id, WEB, "shop", Mode.MONITOR, "image")
+    async def judge(self, digest: Digest, judgement: Judgement, name: str = WEB) -> None:
+        resource = (await self.catalog.repository(name)).resource
+        place = store.Place(resource.id, name, "shop", Mode.MONITOR, "image")
         async with self.catalog.work(SYSTEM) as unit:
             await store.put_verdict(unit, place, str(digest), judgement, "baseline", "", self.catalog.clock.now())
 
@@ -248,6 +248,45 @@ async def test_what_is_promoted_stays_when_its_source_is_deleted_and_purged(shop
     shop.catalog.clock.at += PATIENCE * 4
     await shop.catalog.collect()
 
+    assert await shop.in_production() == ({str(digest)}, {"one": str(digest)})
+
+
+async def test_a_digest_that_lost_its_tag_stays_until_somebody_deletes_it(shop: Shop) -> None:
+    first, second = await shop.image("one"), await shop.image("two")
+    for digest in (first, second):
+        source = authorize(
+            shop.people["dev"], Permission.PROMOTION_REQUEST, (await shop.catalog.repository(WEB)).resource
+        )
+        await shop.approve((await shop.ask(source, [Wish(str(digest), ("v",))], "production")).id, "ann")
+    await shop.catalog.collect(after=PATIENCE * 4)
+    later = await shop.in_production()
+    await shop.catalog.delete(PROD, first)
+    await shop.catalog.collect(after=PATIENCE * 4)
+
+    assert later == ({str(first), str(second)}, {"v": str(second)})
+    assert await shop.in_production() == ({str(second)}, {"v": str(second)})
+
+
+@pytest.mark.parametrize("what", ["tag", "manifest"])
+async def test_an_undo_brings_nothing_back_into_a_stage_that_could_not_be_promoted_now(shop: Shop, what: str) -> None:
+    digest = await shop.image("one")
+    await shop.approve(await shop.request("one"), "ann")
+    deletions = {
+        name: await (shop.catalog.delete_tag(name, "one") if what == "tag" else shop.catalog.delete(name, digest))
+        for name in (PROD, WEB)
+    }
+    before = await shop.in_production()
+    for name in (PROD, WEB):
+        await shop.judge(digest, BLOCK, name)
+    await shop.catalog.undo(deletions[WEB])
+    with pytest.raises(PromotionBlockedError, match="CVE-1"):
+        await shop.catalog.undo(deletions[PROD])
+    after = await shop.in_production()
+    await shop.judge(digest, PASS, PROD)
+    await shop.catalog.undo(deletions[PROD])
+
+    assert await shop.catalog.tags(WEB) == {"one": str(digest)}
+    assert before == after == ({str(digest)} if what == "tag" else set(), {})
     assert await shop.in_production() == ({str(digest)}, {"one": str(digest)})
 
 

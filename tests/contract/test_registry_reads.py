@@ -13,12 +13,12 @@ from sqlalchemy import insert, select, update
 from entrepot.access.hot import AccessReads
 from entrepot.access.hot_sql import access_statements
 from entrepot.access.tables import account, role_grant, secret
-from entrepot.catalog.tables import manifest, project, repo
+from entrepot.catalog.tables import manifest, operation, project, repo, tag_history
 from entrepot.clock import FixedClock
 from entrepot.content.tables import blob
 from entrepot.errors import InvalidError
 from entrepot.oci.digest import Digest
-from entrepot.registry.hot import MAX_REFERRER_BYTES, Place, RegistryReads
+from entrepot.registry.hot import MAX_REFERRER_BYTES, Place, RegistryReads, Removed
 from entrepot.registry.hot_sql import registry_statements
 from entrepot.runtime.database import Database, open_database
 from entrepot.runtime.database_url import Kind, database_path, libpq_url
@@ -26,9 +26,9 @@ from entrepot.runtime.events.model import SYSTEM
 from entrepot.runtime.hot import HotReader
 from entrepot.runtime.hot_postgres import PostgresReader
 from entrepot.runtime.hot_sqlite import SqliteReader
-from entrepot.runtime.migrations.run import migrate
 from entrepot.runtime.unit_of_work import Work
 from tests.real.postgres import Postgres
+from tests.real.sqlite import new_migrated_database
 
 NOW = FixedClock().now()
 SUBJECT = str(Digest.of(b"subject"))
@@ -54,9 +54,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param is Kind.POSTGRESQL:
         postgres: Postgres = request.getfixturevalue("postgres")
         return postgres.url
-    made = f"sqlite:///{tmp_path / 'reads.db'}"
-    migrate(made)
-    return made
+    return new_migrated_database(tmp_path / "reads.db")
 
 
 @asynccontextmanager
@@ -110,6 +108,37 @@ async def push(site: Site, *rows: dict[str, Any]) -> list[str]:
     await site.add(blob, *({"digest": row["digest"], "size": row["size"]} for row in rows))
     await site.add(manifest, *rows)
     return [row["digest"] for row in rows]
+
+
+async def test_who_removed_a_tag_or_a_manifest_is_known_while_it_can_come_back(url: str) -> None:
+    async with opened(url) as site:
+        (digest,) = await push(site, referrer(1, deleted_at=NOW, delete_op="op2"))
+        until = NOW + timedelta(days=7)
+        row = {"kind": "tag", "project": "shop", "repository": "shop/web", "reference": "v1", "actor": "ann"}
+        times = {"at": NOW, "undo_until": until}
+        await site.add(operation, *({"id": id_, **row, **times} for id_ in ("op1", "op2", "op3", "op4")))
+        await site.add(
+            tag_history,
+            *(
+                {"repo_id": 1, "name": name, "rev": 1, "digest": None, "actor": "ann", "at": NOW, "op": op}
+                for name, op in (("v1", "op1"), ("v3", "op3"), ("v4", "op4"))
+            ),
+        )
+        async with site.database.writing() as connection:
+            await connection.execute(update(operation).where(operation.c.id == "op3").values(undone_at=NOW))
+            await connection.execute(update(operation).where(operation.c.id == "op4").values(purged_at=NOW))
+        now, end = (round(each.timestamp() * 1_000_000) for each in (NOW, until))
+        asked = {each: await site.reads.removed(1, each, now) for each in ("v1", "v2", "v3", "v4", digest)}
+
+        assert asked == {
+            "v1": Removed("op1", "ann", now),
+            "v2": None,
+            "v3": None,
+            "v4": None,
+            digest: Removed("op2", "ann", now),
+        }
+        assert [await site.reads.removed(1, each, end) for each in ("v1", digest)] == [None, None]
+        assert [await site.reads.removed(2, each, now) for each in ("v1", digest)] == [None, None]
 
 
 async def test_referrers_come_in_the_order_of_pushes_page_by_page(url: str) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, Table, create_engine
 from entrepot.runtime.migrations.newest import NEWEST, revision_of
 from entrepot.runtime.migrations.run import PACKAGE, SchemaUnknownError, current, migrate
 from entrepot.schema import SCHEMA
+from tests.real.sqlite import new_database, new_migrated_database
 
 BOOKKEEPING: Final = "alembic_version"
 
@@ -24,7 +25,8 @@ BOOKKEEPING: Final = "alembic_version"
 def path(tmp_path: Path) -> Path:
     """A database that the migrations made."""
     file = tmp_path / "data" / "entrepot.db"
-    migrate(f"sqlite:///{file}")
+    file.parent.mkdir()
+    new_migrated_database(file)
     return file
 
 
@@ -38,8 +40,7 @@ def migrated(path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def declared(tmp_path: Path) -> Iterator[Engine]:
     """A database made from the tables alone."""
-    engine = create_engine(f"sqlite:///{tmp_path / 'declared.db'}")
-    SCHEMA.create_all(engine)
+    engine = create_engine(new_database(tmp_path / "declared.db"))
     yield engine
     engine.dispose()
 

@@ -19,15 +19,14 @@ from entrepot.audit.tables import audit_event
 from entrepot.catalog.tables import project
 from entrepot.clock import FixedClock
 from entrepot.errors import ConflictError
-from entrepot.runtime import database as database_module
+from entrepot.runtime import inline
 from entrepot.runtime.database import Database, open_database
 from entrepot.runtime.errors import DatabaseUnavailableError
 from entrepot.runtime.events.model import Actor, Event
-from entrepot.runtime.inline import InlineConnection
 from entrepot.runtime.jobs.model import Job
 from entrepot.runtime.tables import job
 from entrepot.runtime.unit_of_work import Listener, Unit, Work
-from entrepot.schema import SCHEMA
+from tests.real.sqlite import new_database
 
 ALICE: Final = Actor("alice", "person", 7, "C1", "192.0.2.1", "docker/27", "R1")
 CLOCK: Final = FixedClock()
@@ -63,10 +62,7 @@ def work_on(database: Database, *listeners: Listener) -> Work:
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = open_database(f"sqlite:///{tmp_path / 'unit.db'}")
-    async with opened.writing() as connection:
-        assert isinstance(connection, InlineConnection)
-        SCHEMA.create_all(connection.connection)
+    opened = open_database(new_database(tmp_path / "unit.db"))
     yield opened
     await opened.close()
 
@@ -278,7 +274,7 @@ async def test_who_leaves_twice_during_the_commit_finds_all_of_it_or_nothing(dat
 
 
 async def test_a_database_that_stays_locked_is_unavailable(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_module, "PRAGMAS", (*database_module.PRAGMAS, "PRAGMA busy_timeout = 20"))
+    monkeypatch.setattr(inline, "PATIENCE_SECONDS", 0.2)
     impatient = open_database(database.url)
     async with database.writing() as connection:
         with pytest.raises(DatabaseUnavailableError):

@@ -38,6 +38,7 @@ from tests.faults.site import start
 from tests.real.blob_store import each
 from tests.real.object_store import ObjectStore
 from tests.real.postgres import Postgres
+from tests.real.sqlite import new_migrated_database
 
 STACKS: Final = ["sqlite+files", "sqlite+objects", "postgresql+objects"]
 REPOSITORY: Final = "shop/web"
@@ -134,6 +135,8 @@ async def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
         database = Database(url=Secret(postgres.url))
     settings = Settings(data=tmp_path / "data", storage=storage, database=database)
     settings.data.mkdir()
+    if request.param.startswith("sqlite"):
+        new_migrated_database(settings.data / "entrepot.db")
     await asyncio.to_thread(prepared, settings)
     services = wiring.web_app(settings, lambda: False).services
     await services.reads.hot.open()

@@ -27,6 +27,7 @@ from entrepot.lifecycle.jobs import Collect
 from entrepot.registry.hot_sql import registry_statements
 from entrepot.runtime.events.model import SYSTEM, Actor
 from entrepot.runtime.tables import METADATA, Instant
+from entrepot.runtime.telemetry.work import WorkMetrics
 from entrepot.runtime.unit_of_work import Work
 from entrepot.settings import Settings
 from entrepot.web.services import Services
@@ -82,9 +83,8 @@ class Site:
         """What the worker does with what was deleted and with what nothing needs."""
         settings = settings_of(self.folder).lifecycle
         store = FilesystemBlobs(self.folder / "blobs")
-        (collect,) = (
-            task for task in lifecycle.tasks(self.work, store, SystemClock(), settings) if task.job is Collect
-        )
+        tasks = lifecycle.tasks(self.work, store, SystemClock(), settings, WorkMetrics())
+        (collect,) = (task for task in tasks if task.job is Collect)
         await collect.run(Collect())
 
     async def ingest(self) -> int:

@@ -1,5 +1,7 @@
 """Projects are opened, robots deleted and tokens revoked from the command line, as people do it."""
 
+import uuid
+
 import pytest
 
 from tests.real.cli import entrepot, entrepot_json
@@ -7,52 +9,61 @@ from tests.real.protocol import Registry
 from tests.real.server import Credential, Server
 
 
-def test_a_project_is_opened_and_closed_again(server: Server) -> None:
-    made = entrepot_json(server, "project", "create", "shop", "--public")
-    token = server.api("POST", "/auth/tokens", {"name": "push"})["token"]
-    Registry(server.host).as_(Credential("admin", token)).push_image("shop/web", "v1")
-    anonymous = Registry(server.host).scoped("repository:shop/web:pull")
+@pytest.fixture
+def project(shared_server: Server) -> str:
+    """The name of a new project."""
+    name = f"p{uuid.uuid4().hex[:12]}"
+    shared_server.create_project(name)
+    return name
+
+
+def test_a_project_is_opened_and_closed_again(shared_server: Server) -> None:
+    name = f"p{uuid.uuid4().hex[:12]}"
+    made = entrepot_json(shared_server, "project", "create", name, "--public")
+    token = shared_server.api("POST", "/auth/tokens", {"name": "push"})["token"]
+    Registry(shared_server.host).as_(Credential("admin", token)).push_image(f"{name}/web", "v1")
+    anonymous = Registry(shared_server.host).scoped(f"repository:{name}/web:pull")
     assert made["visibility"] == "public"
-    assert anonymous.ask("GET", "/v2/shop/web/manifests/v1").status == 200
+    assert anonymous.ask("GET", f"/v2/{name}/web/manifests/v1").status == 200
 
-    closed = entrepot_json(server, "project", "visibility", "shop", "private")
-    lenient = entrepot_json(server, "project", "sizes", "shop", "lenient")
+    closed = entrepot_json(shared_server, "project", "visibility", name, "private")
+    lenient = entrepot_json(shared_server, "project", "sizes", name, "lenient")
 
-    assert closed == {"name": "shop", "visibility": "private", "strict_sizes": True}
-    assert lenient == {"name": "shop", "visibility": "private", "strict_sizes": False}
-    assert anonymous.ask("GET", "/v2/shop/web/manifests/v1").status == 403
-    assert "private" in entrepot(server, "project", "list").stdout
-    wrong = entrepot(server, "project", "visibility", "shop", "open", check=False)
+    assert closed == {"name": name, "visibility": "private", "strict_sizes": True}
+    assert lenient == {"name": name, "visibility": "private", "strict_sizes": False}
+    assert anonymous.ask("GET", f"/v2/{name}/web/manifests/v1").status == 403
+    assert "private" in entrepot(shared_server, "project", "show", name).stdout
+    wrong = entrepot(shared_server, "project", "visibility", name, "open", check=False)
     assert (wrong.returncode, wrong.stdout) == (2, "")
 
 
-def test_a_robot_is_deleted_and_a_token_revoked(server: Server) -> None:
-    server.create_project("shop")
-    robot = server.create_robot("shop", "ci")
-    made = server.api("POST", "/auth/tokens", {"name": "laptop"})
-    client = Registry(server.host)
+def test_a_robot_is_deleted_and_a_token_revoked(shared_server: Server, project: str) -> None:
+    robot = shared_server.create_robot(project, "ci")
+    person = shared_server.api("POST", "/accounts", {"name": f"{project}-ann"})
+    ann = Credential(person["name"], person["password"])
+    made = shared_server.api("POST", "/auth/tokens", {"name": "laptop"}, credential=ann)
+    client = Registry(shared_server.host)
     assert client.as_(robot).ask("GET", "/v2/").status == 200
 
-    entrepot(server, "robot", "delete", "shop", "ci")
-    listed = entrepot_json(server, "token", "list")
-    revoked = entrepot(server, "token", "revoke", made["id"])
+    entrepot(shared_server, "robot", "delete", project, "ci")
+    listed = entrepot_json(shared_server, "token", "list", credential=ann)
+    revoked = entrepot(shared_server, "token", "revoke", made["id"], credential=ann)
 
     assert client.as_(robot).ask("GET", "/v2/").status == 401
-    assert client.as_(Credential("admin", made["token"])).ask("GET", "/v2/").status == 401
+    assert client.as_(Credential(ann.login, made["token"])).ask("GET", "/v2/").status == 401
     assert [(item["id"], item["name"]) for item in listed] == [(made["id"], "laptop")]
     assert made["token"] not in str(listed)
     assert (revoked.stdout, revoked.stderr) == ("", f"revoked {made['id']}\n")
-    for words in (("robot", "delete", "shop", "ci"), ("token", "revoke", made["id"])):
-        again = entrepot(server, *words, check=False)
+    for words in (("robot", "delete", project, "ci"), ("token", "revoke", made["id"])):
+        again = entrepot(shared_server, *words, check=False)
         assert again.returncode == 3, words
 
 
-@pytest.mark.parametrize("words", [("project", "visibility", "shop", "public"), ("robot", "delete", "shop", "ci")])
-def test_who_may_not_is_told_so(server: Server, words: tuple[str, ...]) -> None:
-    server.create_project("shop")
-    viewer = server.create_robot("shop", "look", "viewer")
+@pytest.mark.parametrize("words", [("project", "visibility", "{}", "public"), ("robot", "delete", "{}", "ci")])
+def test_who_may_not_is_told_so(shared_server: Server, project: str, words: tuple[str, ...]) -> None:
+    viewer = shared_server.create_robot(project, "look", "viewer")
 
-    refused = entrepot(server, *words, credential=viewer, check=False)
+    refused = entrepot(shared_server, *(word.format(project) for word in words), credential=viewer, check=False)
 
     assert refused.returncode == 4
     assert "lacks" in refused.stderr

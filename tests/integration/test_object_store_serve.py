@@ -24,6 +24,8 @@ from tests.real.server import JOB_SECONDS, Server, new_server, running
 APK = b"P:musl\nV:1.2.4-r2\nA:x86_64\no:musl\n\n"
 RELEASE = b'ID=alpine\nVERSION_ID=3.19.0\nPRETTY_NAME="Alpine"\n'
 
+pytestmark = pytest.mark.xdist_group("object-store-serve")
+
 
 @dataclass(frozen=True, slots=True)
 class Stack:

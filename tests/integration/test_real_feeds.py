@@ -13,7 +13,6 @@ import msgspec
 import pytest
 import zstandard
 
-from entrepot.scanning.errors import FeedInvalidError
 from entrepot.scanning.feeds.read import Feed, read_feed
 from entrepot.scanning.index.match import match
 from entrepot.scanning.model import Advisory, FindingStatus
@@ -72,10 +71,40 @@ def test_every_secdb_file_is_read_whole() -> None:
     assert sum(any(not r.comparable for r in a.ranges) for a in found) == 30
 
 
-@pytest.mark.parametrize("file", ["osv/npm", "osv/Go", "osv/Maven", "osv/AlmaLinux-9", "osv-second/crates.io"])
-def test_feeds_of_ecosystems_without_an_order_are_refused_and_not_for_broken_records(file: str) -> None:
-    with pytest.raises(FeedInvalidError, match="no record is of a namespace whose versions we can compare"):
-        read_feed(FEEDS / f"{file}.jsonl.zst")
+@pytest.mark.parametrize(
+    ("file", "records", "advisories", "unknown", "withdrawn"),
+    [
+        ("osv/npm", 3_792, 4_007, 0, 0),
+        ("osv/Go", 4_291, 6_060, 0, 19),
+        ("osv/Maven", 5_305, 6_084, 0, 0),
+        ("osv/RubyGems", 892, 940, 0, 0),
+        ("osv/Packagist", 4_348, 4_795, 5, 0),
+        ("osv/NuGet", 685, 1_640, 0, 0),
+        ("osv/crates.io", 895, 953, 0, 0),
+        ("osv/AlmaLinux-9", 1_783, 23_000, 0, 0),
+        ("osv-second/crates.io", 1_206, 1_206, 0, 13),
+    ],
+)
+def test_feeds_of_the_other_ecosystems_are_read_whole(
+    file: str, records: int, advisories: int, unknown: int, withdrawn: int
+) -> None:
+    feed, found, seconds = read(f"{file}.jsonl.zst")
+    ranges = [one for advisory in found for one in advisory.ranges]
+    comparable = sum(one.comparable for one in ranges)
+    print(f"\n{file}: {feed.records} records, {len(found)} advisories, {comparable} of {len(ranges)} ranges comparable")
+    print(f"in {seconds:.1f} s")
+
+    assert (feed.records, feed.broken, feed.skipped) == (records, 0, {})
+    assert len(found) == advisories
+    assert sum(any(not one.comparable for one in advisory.ranges) for advisory in found) == unknown
+    assert sum(advisory.withdrawn for advisory in found) == withdrawn
+
+
+def test_nearly_every_erratum_of_almalinux_gives_its_cves_and_a_rating() -> None:
+    _, found, _ = read("osv/AlmaLinux-9.jsonl.zst")
+
+    assert len({a.id for a in found if a.cves}) == 1_776
+    assert {r.source for a in found for r in a.ratings} == {"almalinux"}
 
 
 @cache

@@ -1,10 +1,7 @@
 """What a policy does to pulls by real clients: refused with the reason, served with a warning, served again."""
 
-import contextlib
 import json
-import os
 import re
-import signal
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +15,7 @@ from tests.real.clients import Podman, Skopeo
 from tests.real.feeds import EXTRACTS, RawFeed, read_raw, write_raw
 from tests.real.layout import Layout, layer_from_files, write_layout
 from tests.real.server import Credential, Server, new_server, running
+from tests.real.worker import worker_stopped
 
 pytestmark = pytest.mark.xdist_group("real-policy")
 
@@ -298,23 +296,3 @@ def test_until_there_is_a_verdict_enforce_refuses_and_the_other_modes_warn(
     assert {(answer.status, answer.headers.get("Warning")) for answer in by_pusher.values()} == {(200, None)}
     assert {mode: answer.status for mode, answer in later.items()} == {"monitor": 200, "warn": 200, "enforce": 403}
     assert BLOCKED.search(json.loads(later["enforce"].data)["errors"][0]["message"]) is not None
-
-
-@contextlib.contextmanager
-def worker_stopped(server: Server) -> Iterator[None]:
-    """The worker stands still (SIGSTOP), and holds no lock of the database while it does."""
-    (worker,) = [pid for pid, command in server.processes().items() if "--role worker" in command]
-
-    def is_stopped_outside_of_a_transaction() -> bool:
-        os.kill(worker, signal.SIGSTOP)
-        body = json.dumps({"name": "probe"}).encode()
-        written = server.request("POST", "/api/v1/auth/tokens", body, headers={"Content-Type": "application/json"})
-        if written.status != 201:
-            os.kill(worker, signal.SIGCONT)
-        return written.status == 201
-
-    server.wait_until("the worker is stopped", is_stopped_outside_of_a_transaction, 60)
-    try:
-        yield
-    finally:
-        os.kill(worker, signal.SIGCONT)

@@ -14,6 +14,8 @@ from tests.real.cli import entrepot, entrepot_json
 from tests.real.protocol import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Registry, descriptor, encoded, sha256
 from tests.real.server import Server, new_server, running
 
+pytestmark = pytest.mark.xdist_group("trash")
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:

@@ -25,6 +25,7 @@ from psycopg import sql
 
 from entrepot.runtime.migrations.run import migrate
 from tests.real.daemons import free_port
+from tests.real.memory import memory
 from tests.real.programs import missing
 
 VARIABLE: Final = "ENTREPOT_TEST_DATABASE"
@@ -122,7 +123,7 @@ def cluster(*, durable: bool) -> Iterator[Cluster]:
     """A started cluster of the caller's own, which it may kill, stop and start again; nothing of it is left after."""
     binaries = _binaries()
     # Not in pytest's folder: that one is closed to the user the server runs as.
-    folder = Path(tempfile.mkdtemp(prefix="entrepot-postgres-"))
+    folder = Path(tempfile.mkdtemp(prefix="entrepot-postgres-", dir=None if durable else memory()))
     try:
         if os.geteuid() == 0:
             user = pwd.getpwnam(USER)

@@ -25,6 +25,10 @@ JOB_SECONDS: Final = 60
 DRAIN_SECONDS: Final = 30
 CHILDREN_GONE_SECONDS: Final = 5
 POLL_SECONDS: Final = 0.02
+LONGEST_POLL_SECONDS: Final = 0.1
+POLL_GROWTH: Final = 1.25
+"""Who asks often has the processors that what he waits for would need."""
+
 PASSING_STATES: Final = frozenset({"queued", "analysing"})
 MARK: Final = "TEST_SERVER_MARK"  # tells this server's processes apart, also after their parent is gone
 
@@ -145,12 +149,13 @@ class Server:
 
     def wait_until(self, claim: str, holds: Callable[[], bool], seconds: float) -> None:
         """Wait until *holds*; fails with *claim* and the end of the log after *seconds*."""
-        deadline = time.monotonic() + seconds
+        deadline, pause = time.monotonic() + seconds, POLL_SECONDS
         while not holds():
             if time.monotonic() > deadline:
                 tail = self.log.read_text(errors="replace")[-4000:]
                 raise AssertionError(f"not within {seconds} s: {claim}; {self.processes()}\n{tail}")
-            time.sleep(POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(pause * POLL_GROWTH, LONGEST_POLL_SECONDS)
 
     def _is_ready(self) -> bool:
         assert self.process is not None

@@ -307,7 +307,7 @@ async def written(shop: Catalog, repo_id: int, numbers: range) -> None:
         await unit.execute(insert(blob), [{"digest": digest, "size": size} for digest, size, _ in rows])
         copies = [{"digest": digest, "size": size, "key": key, "id": key[-26:]} | there for digest, size, key in rows]
         await unit.execute(insert(blob_copy), copies)
-        await unit.execute(insert(repo_blob), [{"digest": digest} | lease for digest, _, _ in rows])
+        await unit.execute(insert(repo_blob), [{"digest": digest, "size": size} | lease for digest, size, _ in rows])
         await unit.execute(insert(gc_review), [{"key": digest} | due for digest, _, _ in rows])
 
     await shop.work.run(shop.actor, change)

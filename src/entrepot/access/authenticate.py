@@ -65,7 +65,8 @@ class Authenticate:
             raise CredentialsInvalidError(WRONG, name)
         if holder.expires_at is not None and holder.expires_at <= self.clock.now():
             day = f"{holder.expires_at:%Y-%m-%d}"
-            raise CredentialsInvalidError(f"secret {secret[:8]}...{secret[-4:]} expired on {day}; make a new one", name)
+            step = f"make a new one: entrepot {'robot' if holder.kind == 'robot' else 'token'} create"
+            raise CredentialsInvalidError(f"secret {secret[:8]}...{secret[-4:]} expired on {day}; {step}", name)
         return await self._principal(seen, holder)
 
     async def _principal(self, seen: Actor, holder: Holder) -> Principal:

@@ -38,7 +38,7 @@ class PermissionDeniedError(DeniedError):
 
 
 class StageProtectedError(DeniedError):
-    """A push, or another change of a tag, where tags change by promotion only."""
+    """A push, or another change of a tag, where tags change by promotion only: the message has the command."""
 
     def __init__(self, repository: str, source: str, stage: str) -> None:
         super().__init__(
@@ -56,7 +56,7 @@ class CredentialUnknownError(NotFoundError):
 
 
 class AccountUnknownError(NotFoundError):
-    """No person of that name, or he is disabled."""
+    """No person of that name, or he is disabled, or no member."""
 
     def __init__(self) -> None:
         super().__init__("there is no person of that name, or the account is disabled")
@@ -70,7 +70,7 @@ class LastAdminError(ConflictError):
 
 
 class PasswordWeakError(InvalidError):
-    """A password that is too short, too long, or can be guessed."""
+    """A password under 12 characters, over 256, or easy to guess."""
 
 
 class AccountNameInvalidError(InvalidError):

@@ -23,6 +23,14 @@ MAX_TOKEN: Final = 4_000
 
 
 @dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token as its *text*. cut: it allows less than was asked for."""
+
+    text: str
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True)
 class IssueToken:
     """Makes registry tokens that live *ttl*."""
 
@@ -32,7 +40,7 @@ class IssueToken:
     log: SignInLog
     ttl: timedelta
 
-    async def __call__(self, principal: Principal, scopes: Scopes) -> str:
+    async def __call__(self, principal: Principal, scopes: Scopes) -> IssuedToken:
         """A token for *principal* with as much of *scopes* as he may have. Raises ScopeInvalidError: too many."""
         # Names are what takes room, and each stands here once or twice: by what is allowed, and by why it is not.
         access: dict[str, list[str]] = {}
@@ -72,7 +80,7 @@ class IssueToken:
             raise ScopeInvalidError("the scopes asked for do not fit into one token: ask for fewer at once", "scope")
         if not anonymous:
             self.log.signed_in(actor, "registry")
-        return token
+        return IssuedToken(token, cut=bool(denied) or (scopes.catalog and anonymous))
 
     async def _resource(self, scope: Scope) -> Repository:
         name = scope.name.partition("/")[0]

@@ -10,13 +10,16 @@ from entrepot.runtime.unit_of_work import Work
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A request that was refused: with which code and text, and what it was about."""
+    """A request that was refused: with which code and text, and what it was about.
+
+    place: the name of a repository, or of a project alone.
+    """
 
     method: str
     path: str
     code: str
     reason: str
-    repository: str = ""
+    place: str = ""
     reference: str = ""
 
 
@@ -29,8 +32,8 @@ class RecordDenial:
     async def denied(self, by: Actor, refusal: Refusal) -> None:
         """*by* was refused."""
         event = AccessDenied(
-            project=refusal.repository.partition("/")[0],
-            repository=refusal.repository,
+            project=refusal.place.partition("/")[0],
+            repository=refusal.place if "/" in refusal.place else "",
             reference=refusal.reference,
             digest=refusal.reference if ":" in refusal.reference else "",
             outcome="denied",

@@ -12,7 +12,7 @@ from entrepot.access.scoped import Scoped
 from entrepot.audit.model import AuditRow
 from entrepot.audit.tables import audit_event
 from entrepot.runtime.database import Database
-from entrepot.runtime.filters import Field, Kind
+from entrepot.runtime.filters import Both, Comparison, Either, Field, Kind, Node, Not
 from entrepot.runtime.lists import Listing, Part, Wanted
 from entrepot.runtime.pages import Columns
 
@@ -37,6 +37,11 @@ EVENTS: Final = Listing(
     default="-id",
 )
 COLUMNS: Final = Columns(EVENTS, {name: audit_event.c[name] for name in EVENTS.fields})
+NARROW: Final = frozenset({"actor", "repository", "digest"})
+"""Fields with an index of which an event shares its value with few others."""
+
+# Few actions are shared by all events: where a narrow field is asked for too, the index on actions must not be taken.
+NARROWED: Final = Columns(EVENTS, {**COLUMNS.of, "action": audit_event.c.action.concat("")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +77,21 @@ class SearchAudit:
     async def page(self, site: Scoped[Site], filtered: AuditFilter, wanted: Wanted) -> Part[AuditRow]:
         """Events that match both *filtered* and *wanted*."""
         del site  # as above
+        columns = NARROWED if wanted.where is not None and NARROW & _named(wanted.where) else COLUMNS
         async with self.database.reading() as connection:
-            part = await COLUMNS.page(connection, _matching(filtered), wanted)
+            part = await columns.page(connection, _matching(filtered), wanted)
         return Part([_row(row) for row in part.items], part.next, part.total)
+
+
+def _named(node: Node) -> frozenset[str]:
+    """The fields that *node* compares."""
+    match node:
+        case Both(parts) | Either(parts):
+            return frozenset().union(*(_named(part) for part in parts))
+        case Not(part):
+            return _named(part)
+        case Comparison():
+            return frozenset({node.field})
 
 
 def _matching(wanted: AuditFilter) -> Select[Any]:

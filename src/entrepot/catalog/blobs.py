@@ -61,7 +61,8 @@ async def link(unit: Unit, repository: Scoped[Repository], digest: Digest, now: 
     size = await _size(unit, resource.id, digest)
     await unit.serialize("link", resource.project.id, str(digest))
     values = {"linked_at": now, "hidden_at": None, "leased_until": now + LEASE}
-    if await unit.fetch_one(LINK, {"repo_id": resource.id, "digest": str(digest), **values}) is None:
+    row = {"repo_id": resource.id, "digest": str(digest), "size": size, **values}
+    if await unit.fetch_one(LINK, row) is None:
         there = (repo_blob.c.repo_id == resource.id) & (repo_blob.c.digest == str(digest))
         await unit.execute(update(repo_blob).where(there).values(values))
     elif not await _is_linked_beside(unit, resource, digest):

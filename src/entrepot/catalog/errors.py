@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from entrepot.errors import ConflictError, DeniedError, InvalidError, NotFoundError
+
+MAX_TEXT: Final = 400
+"""Longest message of a refusal: it goes into a header too."""
 
 
 class ProjectExistsError(ConflictError):
@@ -88,7 +92,7 @@ class PipelineInvalidError(InvalidError):
 
 
 class ClosureTooLargeError(InvalidError):
-    """More manifests belong to one than can be promoted at once."""
+    """More than 1,000 manifests belong to what is to be promoted."""
 
     def __init__(self, digest: str, most: int) -> None:
         super().__init__(f"more than {most} manifests belong to {digest}: that is more than one promotion takes")
@@ -114,13 +118,19 @@ class UndoImpossibleError(ConflictError):
 
 
 class QuotaExceededError(DeniedError):
-    """A project that may not keep so much. used, limit: bytes; largest: its largest repositories with their bytes."""
+    """A project that may not keep so much; the detail has what it uses, its limit and its largest repositories.
+
+    used, limit: bytes; largest: repositories with their bytes.
+    """
 
     def __init__(self, project: str, size: int, used: int, limit: int, largest: Sequence[tuple[str, int]]) -> None:
         names = ", ".join(f"{name} ({_megabytes(bytes_)})" for name, bytes_ in largest)
         super().__init__(
-            f"project {project} keeps {_megabytes(used)} of {_megabytes(limit)}, and {_megabytes(size)} more do not fit"
-            + (f"; largest: {names}" if names else "")
+            (
+                f"project {project} keeps {_megabytes(used)} of {_megabytes(limit)}, and {_megabytes(size)} more do not"
+                f" fit; delete some, or ask an admin of this registry for more: entrepot quota show {project}"
+                + (f"; largest: {names}" if names else "")
+            )[:MAX_TEXT]
         )
         self.used = used
         self.limit = limit

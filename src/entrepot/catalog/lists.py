@@ -1,6 +1,5 @@
 """Lists of what exists, each filtered, sorted and paged by the one language of lists."""
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,14 +10,13 @@ from sqlalchemy import Select, and_, case, func, or_, select
 from entrepot.access.model import Project, Repository, Site
 from entrepot.access.scoped import Scoped
 from entrepot.catalog.model import ASIDE
-from entrepot.catalog.natural import natural_key
 from entrepot.catalog.operations import COLUMNS as OPERATION_COLUMNS
 from entrepot.catalog.operations import Operation
 from entrepot.catalog.queries import ProjectRow, TagRow
 from entrepot.catalog.tables import operation, project, repo, tag
 from entrepot.runtime.database import Database
 from entrepot.runtime.filters import Field, Kind
-from entrepot.runtime.lists import Listing, Part, Wanted, part_of
+from entrepot.runtime.lists import Listing, Part, Wanted
 from entrepot.runtime.pages import Columns
 
 PROJECTS: Final = Listing(
@@ -75,7 +73,7 @@ PROJECT_COLUMNS: Final = Columns(
 TAG_COLUMNS: Final = Columns(
     TAGS,
     {name: tag.c[name] for name in TAGS.fields if name not in {NATURAL, "locked"}}
-    | {NATURAL: tag.c.name, "locked": tag.c.locked_by.is_not(None)},
+    | {NATURAL: tag.c.natural_key, "locked": tag.c.locked_by.is_not(None)},
 )
 
 
@@ -99,8 +97,6 @@ class CatalogLists:
         """Tags of *repository*."""
         columns = (tag.c.name, tag.c.digest, tag.c.rev, tag.c.moved_at, tag.c.locked_by)
         question = select(*columns).where(tag.c.repo_id == repository.resource.id)
-        if wanted.sort.field == NATURAL:
-            return await self._naturally(question, wanted)
         async with self.database.reading() as connection:
             part = await TAG_COLUMNS.page(connection, question, wanted)
         return Part([TagRow(*row[:5]) for row in part.items], part.next, part.total)
@@ -122,19 +118,3 @@ class CatalogLists:
         async with self.database.reading() as connection:
             part = await Columns(OPERATIONS, of).page(connection, question, wanted)
         return Part([Operation.of(row) for row in part.items], part.next, part.total)
-
-    async def _naturally(self, question: Select[Any], wanted: Wanted) -> Part[TagRow]:
-        """No database knows this order: the names of all that match are sorted here, and the rows of a page read."""
-        question = question if wanted.where is None else question.where(TAG_COLUMNS.condition(wanted.where))
-        async with self.database.reading() as connection:
-            names = (await connection.execute(question.with_only_columns(tag.c.name))).scalars().all()
-            unfiltered = Wanted(None, wanted.sort, wanted.after, wanted.limit, wanted.total)
-            page = await asyncio.to_thread(part_of, names, TAGS, unfiltered, _natural, str)
-            rows = await connection.execute(question.where(tag.c.name.in_(page.items)))
-            found = {row.name: TagRow(*row) for row in rows}
-        return Part([found[name] for name in page.items if name in found], page.next, page.total)
-
-
-def _natural(name: str, field: str) -> str:
-    del field  # there is one
-    return natural_key(name)

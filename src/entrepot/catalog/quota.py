@@ -87,8 +87,7 @@ async def recount(unit: Unit, project_id: int) -> int:
 async def largest(unit: Unit, project_id: int, limit: int = LARGEST) -> list[tuple[str, int]]:
     """The project's largest repositories by what each links and holds, in bytes, and their names."""
     links = (
-        select(repo_blob.c.repo_id.label("repo_id"), func.sum(blob.c.size).label("size"))
-        .join(blob, blob.c.digest == repo_blob.c.digest)
+        select(repo_blob.c.repo_id.label("repo_id"), func.sum(repo_blob.c.size).label("size"))
         .join(repo, repo.c.id == repo_blob.c.repo_id)
         .where(repo.c.project_id == project_id)
         .group_by(repo_blob.c.repo_id)

@@ -1,7 +1,8 @@
 """What exists: projects, repositories, manifests, tags, and who refers to what.
 
 References of manifests go through `repo_blob`, so "the repository has it" is a foreign key: while a manifest
-names a blob, the link under it can't go.
+names a blob, the link under it can't go. Sizes that lists sum up stand beside what they are summed by: a blob's is the
+same for as long as there is its digest.
 """
 
 from typing import Final
@@ -64,7 +65,9 @@ repo_blob: Final = Table(
     Column("linked_at", Instant, nullable=False),
     Column("hidden_at", Instant),
     Column("leased_until", Instant),
+    Column("size", BigInteger, nullable=False),
     Index("ix_repo_blob_digest", "digest"),
+    Index("ix_repo_blob_repo_id_size", "repo_id", "size"),
 )
 
 manifest: Final = Table(
@@ -86,7 +89,7 @@ manifest: Final = Table(
     Index("ix_manifest_digest", "digest"),
     Index("ix_manifest_repo_id_subject_digest", "repo_id", "subject_digest", "pushed_at", "digest"),
     Index("ix_manifest_delete_op", "delete_op"),
-    Index("ix_manifest_repo_id_pushed_at", "repo_id", "pushed_at"),
+    Index("ix_manifest_repo_id_pushed_at_size", "repo_id", "pushed_at", "size"),
 )
 
 manifest_push: Final = Table(
@@ -139,8 +142,11 @@ tag: Final = Table(
     Column("moved_at", Instant, nullable=False),
     Column("locked_at", Instant),
     Column("locked_by", String(255)),
+    Column("natural_key", bytewise(320), nullable=False),
     ForeignKeyConstraint(["repo_id", "digest"], ["manifest.repo_id", "manifest.digest"], ondelete="RESTRICT"),
-    Index("ix_tag_repo_id_digest", "repo_id", "digest"),
+    Index("ix_tag_repo_id_digest_name", "repo_id", "digest", "name"),
+    Index("ix_tag_repo_id_natural_key_name", "repo_id", "natural_key", "name"),
+    Index("ix_tag_repo_id_moved_at", "repo_id", "moved_at"),
 )
 
 tag_history: Final = Table(

@@ -13,6 +13,7 @@ from entrepot.catalog.model import TagDeleted, TagLocked, TagMoved, TagUnlocked
 from entrepot.catalog.tables import repo, tag, tag_history
 from entrepot.oci.digest import Digest
 from entrepot.runtime.errors import StaleError
+from entrepot.runtime.natural import natural_key
 from entrepot.runtime.unit_of_work import Unit
 from entrepot.runtime.upsert import insert_or
 
@@ -42,6 +43,7 @@ async def move(unit: Unit, repository: Scoped[Repository], name: str, digest: Di
         raise TagLockedError(resource.name, name, before.locked_by)
     rev = await _next_rev(unit, resource.id, name)
     values = {"repo_id": resource.id, "name": name, "digest": str(digest), "rev": rev, "moved_at": now}
+    values["natural_key"] = natural_key(name)
     key = [tag.c.repo_id, tag.c.name]
     await unit.execute(insert_or(tag).values(values).on_conflict_do_update(index_elements=key, set_=values))
     await _remember(unit, repository, name, rev, str(digest), now)

@@ -42,6 +42,7 @@ PAGE: Final = 500
 POLL_SECONDS: Final = (0.01, 1.0)
 """The shortest and the longest pause; between them a tenth of the time waited so far."""
 JOB_SECONDS: Final = 600.0
+NO_LIST: Final = "the server's answer is no list: is it Entrepot, and of this version?"
 BLOCKED: Final = "BLOCKED"
 """The code of a refusal by policy."""
 SCANNING: Final = frozenset({"queued", "analysing"})
@@ -162,6 +163,13 @@ class Client:
                 return
             wanted["after"] = cursor
 
+    def total(self, path: str, query: Mapping[str, str] | None = None) -> int:
+        """How many there are in the list at *path*. Raises as `get`."""
+        total = self.get(path, {**(query or {}), "limit": "1", "count": "true"}).get("total")
+        if not isinstance(total, int):
+            raise EntrepotError(NO_LIST)
+        return total
+
     def wait_for_job(self, job: str, seconds: float = JOB_SECONDS) -> Item:
         """The job *job*, once it is done. Raises JobFailedError, TimedOutError after *seconds*, else as `get`."""
         for found in self.poll(f"/jobs/{job}", seconds):
@@ -250,7 +258,7 @@ def project_path(project: str) -> str:
 def _items(page: Item) -> list[Item]:
     found = page.get("items")
     if not isinstance(found, list):
-        raise EntrepotError("the server's answer is no list: is it Entrepot, and of this version?")
+        raise EntrepotError(NO_LIST)
     return found
 
 

@@ -28,6 +28,7 @@ Sort = Annotated[
     typer.Option("--sort", metavar="FIELD", help="By this field of the API; with a - before it the highest first."),
 ]
 Most = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many; else all.", show_default=False)]
+Count = Annotated[bool, typer.Option("--count", help="Only say how many there are, whatever the limit.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")]
 Image = Annotated[
     Reference,

@@ -44,11 +44,17 @@ class ExitCode(IntEnum):
     """How a command ends. A script may rely on these numbers."""
 
     OK = 0
+    """Done."""
     FAILED = 1
+    """Failed, also: waited too long, or a scan that did not see all."""
     USAGE = 2
+    """Wrong usage or input."""
     NOT_FOUND = 3
+    """Not found."""
     DENIED = 4
+    """Not allowed, or not logged in."""
     BLOCKED = 5
+    """Blocked by policy."""
 
 
 class BlockedError(EntrepotError):

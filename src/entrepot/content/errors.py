@@ -45,11 +45,11 @@ class CopySuspectError(NotFoundError):
 
 
 class ChunksExhaustedError(InvalidError):
-    """An upload in more than *limit* requests."""
+    """An upload in more than 10,240 chunks (*limit*), on an object store."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"an upload has at most {limit} chunks here: send larger ones", "Content-Range")
 
 
 class AlgorithmUnknownError(InvalidError):
-    """A `digest-algorithm` that is none of those known here."""
+    """A `digest-algorithm` other than `sha256` and `sha512`."""

@@ -6,10 +6,11 @@ Bytes first, rows after: bytes without a row are garbage for the collector, a ro
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from entrepot.oci.digest import Digest
 
+Source = Literal["memory", "disk", "object"]
 FACTS: Final = "facts"
 INCOMING: Final = "incoming"
 """How keys of what is no copy begin: of what is known of layers and images, and of feeds on their way."""
@@ -68,7 +69,8 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What to send: bytes in memory (*data*), or *pieces* that must be closed."""
+    """What to send: bytes in memory (*data*), or *pieces* that must be closed. source: where they come from."""
 
     data: bytes | memoryview | None = None
     pieces: AsyncGenerator[bytes, None] | None = None
+    source: Source = "memory"

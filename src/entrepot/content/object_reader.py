@@ -8,7 +8,7 @@ from typing import Final
 from entrepot.content.backends.object_store import ObjectBlobs
 from entrepot.content.cache import ByteCache
 from entrepot.content.errors import CopySuspectError
-from entrepot.content.model import Content
+from entrepot.content.model import Content, Source
 from entrepot.oci.digest import Digest
 
 LEAST_REDIRECTED: Final = 1 << 20
@@ -31,14 +31,14 @@ class ObjectReader:
     async def open(self, digest: str, key: str, size: int, part: tuple[int, int] | None) -> Content:
         """See BlobReader."""
         if self.cache.takes(size):
-            data = await self._small(digest, key, size)
-            return Content(data=data if part is None else memoryview(data)[part[0] : part[1]])
+            data, source = await self._small(digest, key, size)
+            return Content(data=data if part is None else memoryview(data)[part[0] : part[1]], source=source)
         start, end = part or (0, None)
         there, pieces = await self.store.begin(key, start, end)
         if there != size:
             async with aclosing(pieces):
                 raise CopySuspectError(key)
-        return Content(pieces=pieces)
+        return Content(pieces=pieces, source="object")
 
     async def redirect(self, key: str, size: int, client: str) -> str | None:
         """See BlobReader."""
@@ -53,14 +53,15 @@ class ObjectReader:
         await self.look(key, size)
         return await self.store.link(key)
 
-    async def _small(self, digest: str, key: str, size: int) -> bytes:
+    async def _small(self, digest: str, key: str, size: int) -> tuple[bytes, Source]:
         data = self.cache.get(digest)
-        if data is None:
-            data = await self.store.get(key) if size else b""
-            if not size:
-                await self.look(key, size)
-            wanted = Digest.parse(digest)
-            if Digest.of(data, wanted.algorithm) != wanted:
-                raise CopySuspectError(key)
-            self.cache.put(digest, data)
-        return data
+        if data is not None:
+            return data, "memory"
+        data = await self.store.get(key) if size else b""
+        if not size:
+            await self.look(key, size)
+        wanted = Digest.parse(digest)
+        if Digest.of(data, wanted.algorithm) != wanted:
+            raise CopySuspectError(key)
+        self.cache.put(digest, data)
+        return data, "object"

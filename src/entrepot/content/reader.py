@@ -15,7 +15,7 @@ from typing import Final
 from entrepot.content.backends.filesystem import FilesystemBlobs
 from entrepot.content.cache import ByteCache
 from entrepot.content.errors import CopySuspectError
-from entrepot.content.model import Content
+from entrepot.content.model import Content, Source
 from entrepot.oci.digest import Digest
 from entrepot.runtime.uninterrupted import uninterrupted
 
@@ -63,9 +63,9 @@ class FileReader:
         """
         path = self._seen(key, size)
         if self.cache.takes(size):
-            data = await self._small(digest, key, path)
-            return Content(data=data if part is None else memoryview(data)[part[0] : part[1]])
-        return Content(pieces=_pieces(self.streams, key, path, *(part or (0, size))))
+            data, source = await self._small(digest, key, path)
+            return Content(data=data if part is None else memoryview(data)[part[0] : part[1]], source=source)
+        return Content(pieces=_pieces(self.streams, key, path, *(part or (0, size))), source="disk")
 
     async def redirect(self, key: str, size: int, client: str) -> str | None:
         """See BlobReader: files have no URL."""
@@ -91,15 +91,16 @@ class FileReader:
             raise CopySuspectError(key)
         return path
 
-    async def _small(self, digest: str, key: str, path: str) -> bytes:
+    async def _small(self, digest: str, key: str, path: str) -> tuple[bytes, Source]:
         data = self.cache.get(digest)
-        if data is None:
-            data = await asyncio.to_thread(_read, path)
-            wanted = Digest.parse(digest)
-            if Digest.of(data, wanted.algorithm) != wanted:
-                raise CopySuspectError(key)
-            self.cache.put(digest, data)
-        return data
+        if data is not None:
+            return data, "memory"
+        data = await asyncio.to_thread(_read, path)
+        wanted = Digest.parse(digest)
+        if Digest.of(data, wanted.algorithm) != wanted:
+            raise CopySuspectError(key)
+        self.cache.put(digest, data)
+        return data, "disk"
 
 
 def _read(path: str) -> bytes:

@@ -44,54 +44,13 @@ class DecidePromotion:
         Raises PromotionUnknownError, PromotionOverError, PromotionRefusedError: he may not; PromotionBlockedError: the
         verdict does not allow it any more, nothing has moved, and all approvals are void.
         """
-        principal = project.principal
+        return _decided(await self.work.run(project.principal.actor, lambda unit: self._approve(unit, project, id_)))
 
-        async def change(unit: Unit) -> tuple[Promotion, PromotionBlockedError | None]:
-            found, asker = await self._waiting(unit, project.resource, id_)
-            source = await _source(unit, project, found)
-            await self._check_approver(unit, principal, found, source, asker)
-            now = self.clock.now()
-            approvers = await promotions.approve(unit, id_, principal.actor.account_id or 0, now)
-            unit.emit(
-                PromotionApproved(
-                    project=project.resource.name,
-                    repository=found.source,
-                    reference=found.items[0].reference,
-                    digest=found.items[0].digest,
-                    promotion=id_,
-                    stage=found.stage,
-                    digests=tuple(item.digest for item in found.items),
-                )
-            )
-            stale = [each for each in approvers if not await self._still_may(each, project.resource)]
-            await promotions.unapprove(unit, id_, stale)
-            valid = {each: name for each, name in approvers.items() if each not in stale}
-            found = replace(found, approvals=tuple(Approval(name, now) for name in valid.values()))
-            if len(valid) < await self._needed(unit, project.resource, found):
-                return found, None
-            try:
-                await promote.execute(unit, principal, found, source, valid, now)
-            except PromotionBlockedError as error:  # raised before anything is moved
-                await promotions.unapprove(unit, id_)
-                unit.emit(
-                    PromotionHeld(
-                        project=project.resource.name,
-                        repository=found.source,
-                        reference=found.items[0].reference,
-                        digest=found.items[0].digest,
-                        outcome="denied",
-                        reason=error.message,
-                        promotion=id_,
-                        stage=found.stage,
-                    )
-                )
-                return found, error
-            return replace(found, state=PromotionState.EXECUTED, ended_at=now), None
-
-        found, refused = await self.work.run(principal.actor, change)
-        if refused is not None:
-            raise refused
-        return found
+    async def rehearse(self, project: Scoped[Project], id_: str) -> Promotion:
+        """What the same approval would give, or raise, and nothing is changed."""
+        return _decided(
+            await self.work.rehearse(project.principal.actor, lambda unit: self._approve(unit, project, id_))
+        )
 
     async def reject(self, project: Scoped[Project], id_: str, reason: str) -> Promotion:
         """The promotion, which will not be. Raises PromotionUnknownError, PromotionOverError."""
@@ -100,6 +59,52 @@ class DecidePromotion:
     async def withdraw(self, project: Scoped[Project], id_: str) -> Promotion:
         """The promotion, which its asker no longer wants. Raises PromotionRefusedError: somebody else asked for it."""
         return await self._end(project, id_, PromotionState.WITHDRAWN, "")
+
+    async def _approve(
+        self, unit: Unit, project: Scoped[Project], id_: str
+    ) -> tuple[Promotion, PromotionBlockedError | None]:
+        """The promotion after the approval, and what stands in its way: committed too, as approvals are void then."""
+        principal = project.principal
+        found, asker = await self._waiting(unit, project.resource, id_)
+        source = await _source(unit, project, found)
+        await self._check_approver(unit, principal, found, source, asker)
+        now = self.clock.now()
+        approvers = await promotions.approve(unit, id_, principal.actor.account_id or 0, now)
+        unit.emit(
+            PromotionApproved(
+                project=project.resource.name,
+                repository=found.source,
+                reference=found.items[0].reference,
+                digest=found.items[0].digest,
+                promotion=id_,
+                stage=found.stage,
+                digests=tuple(item.digest for item in found.items),
+            )
+        )
+        stale = [each for each in approvers if not await self._still_may(each, project.resource)]
+        await promotions.unapprove(unit, id_, stale)
+        valid = {each: name for each, name in approvers.items() if each not in stale}
+        found = replace(found, approvals=tuple(Approval(name, now) for name in valid.values()))
+        if len(valid) < await self._needed(unit, project.resource, found):
+            return found, None
+        try:
+            await promote.execute(unit, principal, found, source, valid, now)
+        except PromotionBlockedError as error:  # raised before anything is moved
+            await promotions.unapprove(unit, id_)
+            unit.emit(
+                PromotionHeld(
+                    project=project.resource.name,
+                    repository=found.source,
+                    reference=found.items[0].reference,
+                    digest=found.items[0].digest,
+                    outcome="denied",
+                    reason=error.message,
+                    promotion=id_,
+                    stage=found.stage,
+                )
+            )
+            return found, error
+        return replace(found, state=PromotionState.EXECUTED, ended_at=now), None
 
     async def _end(self, project: Scoped[Project], id_: str, state: PromotionState, reason: str) -> Promotion:
         async def change(unit: Unit) -> Promotion:
@@ -155,6 +160,14 @@ class DecidePromotion:
         if not ways or pipeline.copy_of(found.source, found.stage) != found.target:
             raise PromotionOverError("the pipeline was changed, and does not lead there any more: ask again")
         return max(found.needed, *(move.approvals for move in ways))
+
+
+def _decided(outcome: tuple[Promotion, PromotionBlockedError | None]) -> Promotion:
+    """Raises what stands in the way."""
+    found, refused = outcome
+    if refused is not None:
+        raise refused
+    return found
 
 
 async def _source(unit: Unit, project: Scoped[Project], found: Promotion) -> Repository:

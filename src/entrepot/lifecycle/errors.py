@@ -12,7 +12,7 @@ class PromotionInvalidError(InvalidError):
 
 
 class PromotionBlockedError(DeniedError):
-    """The verdict does not allow it in that stage, or there is none yet."""
+    """The verdict does not allow it in that stage, or there is none yet: the message says why, and what to do."""
 
 
 class PromotionRefusedError(DeniedError):
@@ -27,7 +27,7 @@ class PromotionUnknownError(NotFoundError):
 
 
 class PromotionOverError(ConflictError):
-    """A promotion that is decided already, or was asked for too long ago."""
+    """A promotion that is decided already, or was asked for more than 14 days ago."""
 
 
 class NothingBeforeError(ConflictError):

@@ -21,11 +21,11 @@ class StorageGauge:
     _numbers: Mapping[str, int] = field(default_factory=dict)
 
     async def __call__(self) -> Mapping[str, int]:
-        """Bytes by class: physical, live, trash, reclaimable, logical, uploading; and `overdue`, seconds."""
+        """Bytes: physical, live, trash, reclaimable, logical, uploading; `waiting` reviews; seconds: `overdue`."""
         now = self.clock.now()
         if self._at is None or now - self._at >= KEPT:
             found = await self.queries.storage()
-            classes = ("physical", "live", "trash", "reclaimable", "logical", "uploading")
+            classes = ("physical", "live", "trash", "reclaimable", "logical", "uploading", "waiting")
             overdue = await self.queries.overdue(now)
             self._numbers = {name: getattr(found, name) for name in classes} | {"overdue": int(overdue.total_seconds())}
             self._at = now

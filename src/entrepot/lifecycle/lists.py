@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from entrepot.audit.tables import last_pull
 from entrepot.catalog.tables import manifest, project, repo, repo_blob, tag
-from entrepot.content.tables import blob
 from entrepot.runtime.database import Database
 from entrepot.runtime.filters import Field, Kind
 from entrepot.runtime.lists import Listing, Part, Wanted
@@ -73,32 +72,34 @@ class RepositoryLists:
 
         sizes: whether to sum up what each holds, which reads every link of the page's repositories.
         """
-        columns = (repo.c.name, project.c.name, repo.c.created_at, TAGS, PUSHED, last_pull.c.at, repo.c.id)
-        question = select(*columns).join(project, project.c.id == repo.c.project_id)
-        question = question.outerjoin(last_pull, last_pull.c.repository == repo.c.name)
-        question = question.where(repo.c.deleted_at.is_(None))
+        question = _joined(repo.c.id).where(repo.c.deleted_at.is_(None))
         question = question if project_ids is None else question.where(repo.c.project_id.in_(list(project_ids)))
+        columns = (repo.c.name, project.c.name, repo.c.created_at, TAGS, PUSHED, last_pull.c.at)
         async with self.database.reading() as connection:
+            # First which, by what the order and the filter need, then what is shown of them.
             part = await COLUMNS.page(connection, question, wanted)
-            summed = await _sizes(connection, [row[6] for row in part.items]) if sizes else {}
+            ids = [row.id for row in part.items]
+            shown = await connection.execute(_joined(repo.c.id, *columns).where(repo.c.id.in_(ids)))
+            found = {row.id: row for row in shown}
+            summed = await _sizes(connection, ids) if sizes else {}
         rows = [
             RepositoryRow(name, owner, created_at, tags, pushed_at, pulled_at, summed.get(id_, 0) if sizes else None)
-            for name, owner, created_at, tags, pushed_at, pulled_at, id_, *_ in part.items
+            for id_, name, owner, created_at, tags, pushed_at, pulled_at in (found[id_] for id_ in ids)
         ]
         return Part(rows, part.next, part.total)
 
 
+def _joined(*columns: Any) -> Select[Any]:
+    question = select(*columns).select_from(repo).join(project, project.c.id == repo.c.project_id)
+    return question.outerjoin(last_pull, last_pull.c.repository == repo.c.name)
+
+
 async def _sizes(connection: Any, repo_ids: list[int]) -> dict[int, int]:
     """Bytes that each repository links and holds: asked for the page alone, for it reads each link."""
-    links = (
-        select(repo_blob.c.repo_id, func.sum(blob.c.size))
-        .join(blob, blob.c.digest == repo_blob.c.digest)
-        .where(repo_blob.c.repo_id.in_(repo_ids))
-        .group_by(repo_blob.c.repo_id)
-    )
+    links = select(repo_blob.c.repo_id, func.sum(repo_blob.c.size)).where(repo_blob.c.repo_id.in_(repo_ids))
     manifests = select(manifest.c.repo_id, func.sum(manifest.c.size)).where(manifest.c.repo_id.in_(repo_ids))
     sizes: dict[int, int] = {}
-    for question in (links, manifests.group_by(manifest.c.repo_id)):
+    for question in (links.group_by(repo_blob.c.repo_id), manifests.group_by(manifest.c.repo_id)):
         for repo_id, size in await connection.execute(question):
             sizes[repo_id] = sizes.get(repo_id, 0) + int(size)
     return sizes

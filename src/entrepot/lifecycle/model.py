@@ -50,7 +50,7 @@ class PurgeRequested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeConfirmed(Event):
-    """A second person confirmed it; by: who asked for it."""
+    """A second person confirmed that the trash of an operation be gone at once; by: who asked for it."""
 
     ACTION: ClassVar = "purge.confirmed"
 
@@ -177,7 +177,7 @@ class PromotionEnded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromotionExecuted(Event):
-    """The repository has the digest, which is that of source; approvers: who approved it; members: manifests in all.
+    """The repository has the digest, which is that of *source*; approvers: who approved it; members: manifests in all.
 
     Nothing was copied: rows alone say that the target has it too.
     """

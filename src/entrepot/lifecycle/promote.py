@@ -166,10 +166,11 @@ async def check_verdict(
         return judged
     mark = "@" if ":" in item.reference else ":"
     what = f"{source.name}{mark}{item.reference}"
+    exactly = f"{source.name}@{item.digest}"  # the tag may name another image by now
     if judgement.outcome is Outcome.PENDING:
-        raise PromotionBlockedError(f"{what} waits for its scan; then ask again: entrepot scan wait {what}")
+        raise PromotionBlockedError(f"{what} waits for its scan; then ask again: entrepot scan wait {exactly}")
     why = verdicts.why_not(judgement)
-    raise PromotionBlockedError(f'{what} may not go to stage "{stage}": {why}; see: entrepot finding list {what}')
+    raise PromotionBlockedError(f'{what} may not go to stage "{stage}": {why}; see: entrepot finding list {exactly}')
 
 
 async def _open(

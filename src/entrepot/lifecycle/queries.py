@@ -161,20 +161,24 @@ class StorageQueries:
 
     async def quota(self, owner: Scoped[Project]) -> tuple[Usage, list[tuple[str, int]]]:
         """What *owner* keeps and may keep, and its largest repositories with their bytes."""
-        columns = (project.c.quota_used, project.c.quota_limit)
         sums = (
-            select(repo.c.name, func.sum(blob.c.size).label("size"))
+            select(repo.c.name, func.sum(repo_blob.c.size).label("size"))
             .join(repo_blob, repo_blob.c.repo_id == repo.c.id)
-            .join(blob, blob.c.digest == repo_blob.c.digest)
             .where(repo.c.project_id == owner.resource.id, repo.c.deleted_at.is_(None))
             .group_by(repo.c.name)
-            .order_by(func.sum(blob.c.size).desc(), repo.c.name)
+            .order_by(func.sum(repo_blob.c.size).desc(), repo.c.name)
             .limit(5)
         )
         async with self.database.reading() as connection:
-            row = (await connection.execute(select(*columns).where(project.c.id == owner.resource.id))).one()
             largest = [(each.name, int(each.size)) for each in await connection.execute(sums)]
-        return Usage(row.quota_used, row.quota_limit), largest
+        return await self.usage(owner), largest
+
+    async def usage(self, owner: Scoped[Project]) -> Usage:
+        """What *owner* keeps and may keep, without a look at its repositories."""
+        columns = (project.c.quota_used, project.c.quota_limit)
+        async with self.database.reading() as connection:
+            row = (await connection.execute(select(*columns).where(project.c.id == owner.resource.id))).one()
+        return Usage(row.quota_used, row.quota_limit)
 
     async def operations(self, owner: Scoped[Project], after: str | None, limit: int) -> list[Operation]:
         """Operations in *owner*, newest first, older than the id *after*."""
@@ -253,7 +257,7 @@ async def _repository(connection: Connection, repo_id: int) -> Share:
     elsewhere_manifest = select(other_manifest.c.digest).where(
         other_manifest.c.digest == manifest.c.digest, other_manifest.c.repo_id != repo_id
     )
-    links = select(blob.c.size, elsewhere_link.exists()).join(blob, blob.c.digest == repo_blob.c.digest)
+    links = select(repo_blob.c.size, elsewhere_link.exists())
     manifests = select(manifest.c.size, elsewhere_manifest.exists())
     rows = list(await connection.execute(links.where(repo_blob.c.repo_id == repo_id)))
     rows += list(await connection.execute(manifests.where(manifest.c.repo_id == repo_id)))
@@ -310,8 +314,12 @@ async def _sizes(connection: Connection, repo_id: int, closure: Sequence[str]) -
 
 
 async def _only_by(connection: Connection, repo_id: int, digest: str, own: Collection[str]) -> bool:
-    needs = select(ref_blob.c.parent).distinct().where(ref_blob.c.repo_id == repo_id, ref_blob.c.digest == digest)
-    return all(row.parent in own for row in await connection.execute(needs))
+    needs = select(ref_blob.c.parent).where(ref_blob.c.repo_id == repo_id, ref_blob.c.digest == digest)
+    if len(own) > PART:
+        return all(row.parent in own for row in await connection.execute(needs))
+    # A layer that thousands share is not read to its end.
+    others = needs.where(ref_blob.c.parent.not_in(sorted(own))).limit(1)
+    return (await connection.execute(others)).first() is None
 
 
 async def _is_elsewhere(connection: Connection, repo_id: int, digest: str) -> bool:

@@ -15,13 +15,15 @@ from entrepot.lifecycle.settings import Lifecycle
 from entrepot.runtime.idempotency import Claims
 from entrepot.runtime.jobs.model import Task
 from entrepot.runtime.leases import Leases
+from entrepot.runtime.telemetry.families import COLLECTED
+from entrepot.runtime.telemetry.work import WorkMetrics
 from entrepot.runtime.unit_of_work import Work
 
 SCRUB_EVERY: Final = timedelta(hours=1)
 """How often copies are looked for that are due to be read again."""
 
 
-def tasks(work: Work, store: BlobStore, clock: Clock, settings: Lifecycle) -> tuple[Task, ...]:
+def tasks(work: Work, store: BlobStore, clock: Clock, settings: Lifecycle, metrics: WorkMetrics) -> tuple[Task, ...]:
     """The kinds of jobs lifecycle runs."""
     end = EndTrash(work, clock)
     claims = Claims(work, clock)
@@ -32,7 +34,10 @@ def tasks(work: Work, store: BlobStore, clock: Clock, settings: Lifecycle) -> tu
     async def run_collect(job: jobs.Collect) -> None:
         del job
         await end()
-        await collect()
+        collected = await collect()
+        for kind in COLLECTED.labels[0].values:
+            metrics.collected(kind, getattr(collected, kind))
+        metrics.freed_bytes(collected.freed_bytes)
         await claims.forget()
 
     async def run_scrub(job: jobs.Scrub) -> None:

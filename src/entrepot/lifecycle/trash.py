@@ -1,5 +1,6 @@
 """The trash: what lies in it, taking it back, and having it gone before its time, which takes two people."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -8,12 +9,15 @@ from entrepot.access.authorize import authorize
 from entrepot.access.errors import PermissionDeniedError, ProjectHiddenError
 from entrepot.access.model import Permission, Principal, Project, Repository, Site
 from entrepot.access.scoped import Scoped
-from entrepot.catalog import blobs, manifests, operations, repositories, tags
+from entrepot.catalog import blobs, closure, manifests, operations, repositories, tags
 from entrepot.catalog.errors import OperationOverError, OperationUnknownError, UndoImpossibleError
 from entrepot.catalog.operations import Deletion, Kind, Operation
+from entrepot.catalog.pipelines import pipeline_of
 from entrepot.clock import Clock
 from entrepot.lifecycle.jobs import Collect
-from entrepot.lifecycle.model import OperationUndone, PurgeConfirmed, PurgeRequested
+from entrepot.lifecycle.model import OperationUndone, PromotionItem, PurgeConfirmed, PurgeRequested
+from entrepot.lifecycle.promote import check_verdict
+from entrepot.oci.digest import Digest
 from entrepot.runtime.unit_of_work import Unit, Work
 
 CONFIRM_WITHIN: Final = timedelta(hours=24)
@@ -40,9 +44,14 @@ class Undo:
     async def __call__(self, principal: Principal, id_: str) -> Undone:
         """What the operation *id_* took is there again.
 
-        Raises OperationUnknownError (also for who may not undo it), OperationOverError, UndoImpossibleError.
+        Raises OperationUnknownError (also for who may not undo it), OperationOverError, UndoImpossibleError,
+        PromotionBlockedError: a tag of a stage behind the first would name again what could not be promoted to it now.
         """
         return await self.work.run(principal.actor, lambda unit: self._undo(unit, principal, id_))
+
+    async def rehearse(self, principal: Principal, id_: str) -> Undone:
+        """What the same would bring back, or raise, and nothing is changed."""
+        return await self.work.rehearse(principal.actor, lambda unit: self._undo(unit, principal, id_))
 
     async def _undo(self, unit: Unit, principal: Principal, id_: str) -> Undone:
         now = self.clock.now()
@@ -92,6 +101,7 @@ class Undo:
         moved, taken = await tags.bring_back(unit, place, operation.id, now)
         if operation.kind is Kind.TAG and taken:
             raise UndoImpossibleError(f"the tag {taken[0]} is there again: delete it first", taken)
+        await _check_stage(unit, place.resource, {named[each] for each in moved})
         return Undone(operation.id, len(revived), tuple(moved), tuple(taken))
 
     async def _blob(self, unit: Unit, place: Scoped[Repository] | None, operation: Operation) -> Undone:
@@ -180,6 +190,16 @@ async def allowed(unit: Unit, principal: Principal, operation: Operation) -> Sco
         return await _repository(unit, principal, operation, owner)
     except (PermissionDeniedError, ProjectHiddenError):
         raise OperationUnknownError from None
+
+
+async def _check_stage(unit: Unit, place: Repository, digests: Iterable[str]) -> None:
+    """Tags of *place* may name *digests* again; behind the first stage by the verdict of now, as at a promotion."""
+    pipeline = await pipeline_of(unit, place.project.id)
+    if pipeline.protects(place.name):
+        for digest in sorted(digests):
+            members = await closure.closure(unit, place.id, Digest.parse(digest))
+            item = PromotionItem(digest, digest, ())
+            await check_verdict(unit, place, item, members, pipeline.position(place.name).stage.name)
 
 
 async def _repository(

@@ -125,7 +125,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictChanged(Event):
-    """A digest is judged otherwise than before; outcome is in `reason`'s terms. before, after: outcomes."""
+    """A digest is judged otherwise than before. before, after: outcomes."""
 
     ACTION: ClassVar = "verdict.changed"
 

@@ -2,16 +2,41 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import String, func, literal, select, text
 
 from entrepot.access.model import Project, Repository
 from entrepot.access.scoped import Scoped
+from entrepot.catalog.model import ASIDE
 from entrepot.catalog.queries import Artifact
 from entrepot.catalog.tables import project, repo, tag
-from entrepot.policy.model import DEFAULT_MODE, Mode, Outcome, mode_in
-from entrepot.policy.tables import gate, policy_mode, verdict
+from entrepot.policy.model import BASELINE, DEFAULT_MODE, Mode, Outcome, mode_in
+from entrepot.policy.tables import REFUSED, gate, policy_mode, verdict
 from entrepot.runtime.database import Database
+from entrepot.runtime.filters import Field, Kind
+from entrepot.runtime.lists import Listing, Part, Wanted
+from entrepot.runtime.pages import Columns
+
+BINDINGS: Final = Listing(
+    {
+        "project": Field(Kind.TEXT),
+        "policy": Field(Kind.TEXT, sorts=False),
+        "mode": Field(Kind.TEXT),
+        "wanted": Field(Kind.TEXT),
+    },
+    key="project",
+    default="project",
+)
+BINDING_COLUMNS: Final = Columns(
+    BINDINGS,
+    {
+        "project": project.c.name,
+        "policy": literal(BASELINE.name, String),
+        "mode": func.coalesce(policy_mode.c.mode, DEFAULT_MODE.value, type_=String),
+        "wanted": func.coalesce(policy_mode.c.wanted, "", type_=String),
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +60,16 @@ class BlockedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Binding:
+    """How a policy binds a project. wanted: a mode that was asked for and is not in force yet; empty: none was."""
+
+    project: str
+    policy: str
+    mode: str
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyQueries:
     """Asks *database*."""
 
@@ -51,6 +86,16 @@ class PolicyQueries:
         async with self.database.reading() as connection:
             rows = (await connection.execute(question)).all()
         return {row.project_id: (Mode(row.mode), Mode(row.wanted) if row.wanted else None) for row in rows}
+
+    async def bindings(self, project_ids: Iterable[int] | None, wanted: Wanted) -> Part[Binding]:
+        """How projects are bound by the policy; only those of *project_ids*, if given."""
+        question = select(*(column.label(name) for name, column in BINDING_COLUMNS.of.items())).select_from(project)
+        question = question.outerjoin(policy_mode, policy_mode.c.project_id == project.c.id)
+        question = question.where(project.c.name.not_like(f"{ASIDE}%"))
+        question = question if project_ids is None else question.where(project.c.id.in_(list(project_ids)))
+        async with self.database.reading() as connection:
+            part = await BINDING_COLUMNS.page(connection, question, wanted)
+        return Part([Binding(*row[:4]) for row in part.items], part.next, part.total)
 
     async def verdict(self, artifact: Artifact) -> VerdictState:
         """The verdict on *artifact* where it lies; pending while there is none."""
@@ -99,9 +144,8 @@ class PolicyQueries:
             select(repo.c.name, verdict.c.digest, verdict.c.outcome, gate.c.text)
             .join(repo, repo.c.id == verdict.c.repo_id)
             .outerjoin(gate, (gate.c.repo_id == verdict.c.repo_id) & (gate.c.digest == verdict.c.digest))
-            .where(verdict.c.outcome.in_((Outcome.BLOCK.value, Outcome.ERROR.value)), tagged.exists())
-            .where(repo.c.deleted_at.is_(None))
-            .order_by(verdict.c.at.desc(), verdict.c.digest)
+            .where(text(f"verdict.{REFUSED}"), tagged.exists(), repo.c.deleted_at.is_(None))
+            .order_by(verdict.c.at.desc(), verdict.c.digest.desc())
             .limit(limit)
         )
         question = question if project_ids is None else question.where(repo.c.project_id.in_(list(project_ids)))

@@ -4,9 +4,11 @@ from typing import Final
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, ForeignKeyConstraint, String, Table, Text
 
-from entrepot.runtime.tables import METADATA, Instant
+from entrepot.runtime.tables import METADATA, Instant, index_where
 
 DIGEST: Final = String(135)
+REFUSED: Final = "outcome IN ('block', 'error')"
+"""The condition on verdicts that an index has: who asks in these words reads what is refused alone."""
 
 policy_mode: Final = Table(
     "policy_mode",
@@ -31,6 +33,7 @@ verdict: Final = Table(
     Column("at", Instant, nullable=False),
     ForeignKeyConstraint(["repo_id", "digest"], ["manifest.repo_id", "manifest.digest"]),
     CheckConstraint("outcome IN ('pass', 'warn', 'block', 'pending', 'error')", name="outcome"),
+    index_where(REFUSED, "ix_verdict_refused", "at", "digest"),
 )
 
 gate: Final = Table(

@@ -10,6 +10,7 @@ from entrepot.policy.gates import gated
 from entrepot.policy.jobs import Evaluate
 from entrepot.policy.model import BASELINE, Facts, Judgement, Outcome, VerdictChanged
 from entrepot.runtime.events.model import SYSTEM
+from entrepot.runtime.telemetry.work import WorkMetrics
 from entrepot.runtime.unit_of_work import Unit, Work
 
 
@@ -19,6 +20,7 @@ class JudgeDigests:
 
     work: Work
     clock: Clock
+    metrics: WorkMetrics
 
     async def __call__(self, job: Evaluate) -> None:
         """Verdict and gate of each digest are those of its facts when this returns; indexes follow as jobs."""
@@ -26,10 +28,17 @@ class JudgeDigests:
             async with self.work(SYSTEM) as unit:
                 await self._alone(unit, digest)
                 facts = await store.facts(unit, digest)
-                moved = [await self._judge(unit, place, digest, facts) for place in await store.places(unit, digest)]
-                above = await store.parents(unit, digest) if any(moved) else []
+                places = await store.places(unit, digest)
+                moved = [
+                    (place.mode, judgement)
+                    for place in places
+                    if (judgement := await self._judge(unit, place, digest, facts)) is not None
+                ]
+                above = await store.parents(unit, digest) if moved else []
                 if above:
                     unit.enqueue(Evaluate(tuple(above)))
+            for mode, judgement in moved:
+                self.metrics.judged((reason.rule for reason in judgement.reasons), mode, gated(judgement, mode))
 
     async def _alone(self, unit: Unit, digest: str) -> None:
         """Nobody else judges the digest, or what it lists, or changes the mode of a project that has it, meanwhile."""
@@ -39,23 +48,23 @@ class JudgeDigests:
         for project in sorted({place.project for place in await store.places(unit, digest)}):
             await unit.serialize(*store.MODE, project)
 
-    async def _judge(self, unit: Unit, place: store.Place, digest: str, facts: Facts) -> bool:
-        """Judges the digest at *place*; whether that changed anything."""
+    async def _judge(self, unit: Unit, place: store.Place, digest: str, facts: Facts) -> Judgement | None:
+        """Judges the digest at *place*; the judgement, if it is another than before."""
         before = await store.known(unit, place.repo_id, digest)
         if place.kind == "index":
             judgement = worst(await store.children(unit, place.repo_id, digest))
         elif place.kind == "image":
             judgement = evaluate(facts, BASELINE)
         else:
-            return False
+            return None
         # What was judged once keeps its judgement until there is a new one.
         if judgement.outcome is Outcome.PENDING or judgement == before:
-            return False
+            return None
         await store.put_verdict(unit, place, digest, judgement, BASELINE.name, facts.hash(), self.clock.now())
         text = explain(judgement, BASELINE, place.mode)
         await store.put_gate(unit, place.repo_id, digest, gated(judgement, place.mode), text)
         unit.emit(_changed(place, digest, before, judgement, text))
-        return True
+        return judgement
 
 
 def _changed(

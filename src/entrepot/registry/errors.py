@@ -4,7 +4,7 @@ from entrepot.errors import DeniedError, LimitError, PreconditionError, Unsuppor
 
 
 class PolicyBlockedError(DeniedError):
-    """The image is judged and blocked; the message is the refusal of product.md 5, in one line."""
+    """The image is judged and blocked; the message says which rule, advisory, package and fix."""
 
 
 class QuarantinedError(DeniedError):
@@ -16,11 +16,11 @@ class ConditionFailedError(PreconditionError):
 
 
 class TooManyTagsError(LimitError):
-    """More tags in one PUT than one may have."""
+    """More than 100 tags in one push of a manifest."""
 
 
 class TooManyUploadsError(LimitError):
-    """*owner*, a repository or an account, has *limit* uploads open, and none of them is idle."""
+    """A repository or an account (*owner*) has *limit* uploads open, and none of them is idle."""
 
     retry_after_seconds = 30
 

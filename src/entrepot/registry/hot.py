@@ -19,6 +19,8 @@ class RegistryStatements:
 
     by_tag: Statement
     by_digest: Statement
+    removed_tag: Statement
+    removed_digest: Statement
     blob: Statement
     copy: Statement
     holders: Statement
@@ -50,6 +52,15 @@ class Found:
     gate: str | None
     gate_text: str
     own_push_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """The operation that took something away and can be undone. at: microseconds since 1970."""
+
+    operation: str
+    actor: str
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,12 @@ class RegistryReads:
         statement = self.statements.by_digest if by_digest else self.statements.by_tag
         values = {"name": name, "reference": reference, "account": account}
         return await self.hot.found(statement, values, lambda row: _found(name, row))
+
+    async def removed(self, repo_id: int, reference: str, now_us: int) -> Removed | None:
+        """What took *reference* (tag or digest) away from the repository; None if nothing did that can be undone."""
+        statement = self.statements.removed_digest if ":" in reference else self.statements.removed_tag
+        row = await self.hot.one(statement, {"repo": repo_id, "reference": reference, "now": now_us})
+        return None if row is None else Removed(*row)
 
     async def blob(self, name: str, digest: str) -> FoundBlob | None:
         """The blob *digest* of *name*; None if there is no such repository."""

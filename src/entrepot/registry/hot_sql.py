@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import CompoundSelect, Select, String, and_, bindparam, func, or_, select, tuple_, union_all
 
 from entrepot.access.tables import role_grant
-from entrepot.catalog.tables import manifest, manifest_push, project, repo, repo_blob, tag
+from entrepot.catalog.tables import manifest, manifest_push, operation, project, repo, repo_blob, tag, tag_history
 from entrepot.content.tables import blob, blob_copy, upload
 from entrepot.policy.tables import gate, policy_mode
 from entrepot.registry.hot import MAX_REFERRER_BYTES, PUBLIC, RegistryStatements
@@ -20,6 +20,8 @@ def registry_statements(kind: Kind) -> RegistryStatements:
     return RegistryStatements(
         by_tag=compiled(_manifest(by_tag=True), kind),
         by_digest=compiled(_manifest(by_tag=False), kind),
+        removed_tag=compiled(_removed(by_tag=True), kind),
+        removed_digest=compiled(_removed(by_tag=False), kind),
         blob=compiled(_blob(), kind),
         copy=compiled(_copy(), kind),
         holders=compiled(_holders(), kind),
@@ -94,6 +96,32 @@ def _manifest(*, by_tag: bool) -> Select[Any]:
         manifest_push.c.at,
     )
     return _named(select(*columns).select_from(source))
+
+
+def _removed(*, by_tag: bool) -> Select[Any]:
+    """The operation that took the reference away last, while it can be undone."""
+    if by_tag:
+        source = operation.join(tag_history, tag_history.c.op == operation.c.id)
+        wanted = and_(tag_history.c.repo_id == bindparam("repo"), tag_history.c.name == bindparam("reference"))
+    else:
+        source = operation.join(manifest, manifest.c.delete_op == operation.c.id)
+        wanted = and_(
+            manifest.c.repo_id == bindparam("repo"),
+            manifest.c.digest == bindparam("reference"),
+            manifest.c.deleted_at.is_not(None),
+        )
+    return (
+        select(operation.c.id, operation.c.actor, operation.c.at)
+        .select_from(source)
+        .where(
+            wanted,
+            operation.c.undone_at.is_(None),
+            operation.c.purged_at.is_(None),
+            operation.c.undo_until > bindparam("now"),
+        )
+        .order_by(operation.c.at.desc())
+        .limit(1)
+    )
 
 
 def _blob() -> Select[Any]:

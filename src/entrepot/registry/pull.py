@@ -19,6 +19,7 @@ from entrepot.registry.hot import FoundBlob, RegistryReads
 from entrepot.registry.model import BlobAnswer, ManifestAnswer
 from entrepot.registry.ports import Leases, PullLog
 from entrepot.registry.visibility import warning_for
+from entrepot.runtime.shown import relative
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 HALF_A_LEASE_US: Final = 12 * 3600 * 1_000_000
@@ -47,7 +48,7 @@ class Pull:
         if found is None:
             raise RepositoryUnknownError
         if found.digest is None:
-            raise ManifestUnknownError(f"{name} has no {reference}")
+            raise ManifestUnknownError(await self._what_happened(found.repository, checked))
         warning = warning_for(found, reference, self._now_us(), self.pages)
         action = "manifest.resolved" if head else "manifest.pulled"
         self.log.pulled(principal.actor, action, name, reference, found.digest, warning)
@@ -91,6 +92,17 @@ class Pull:
     async def may_push(self, principal: Principal, name: str) -> None:
         """Refuses before a body is read. Raises as `repository`."""
         await self.repository(principal, Permission.REPO_PUSH, name)
+
+    async def _what_happened(self, repository: Repository, reference: str) -> str:
+        """Why there is no *reference*: who removed it, and how it comes back; for who may read there."""
+        now = self.clock.now()
+        removed = await self.reads.removed(repository.id, reference, self._now_us())
+        if removed is None:
+            return f"{repository.name} has no {reference}"
+        when = relative(EPOCH + timedelta(microseconds=removed.at), now)
+        actor = removed.actor.encode("ascii", "replace").decode()
+        what = f'"{reference}" was removed {when} by {actor}'
+        return f"{what}; who may delete there restores it: entrepot undo {removed.operation}"
 
     async def _promise(self, principal: Principal, digest: Digest, found: FoundBlob) -> None:
         """Whoever may push and hears that the blob is there has half a lease to push the manifest that needs it.

@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from entrepot.errors import InvalidError
 from entrepot.runtime.database_url import Kind, database_path, kind_of
@@ -66,6 +67,10 @@ class Pool:
             await connection.begin()
             yield Alone(connection)
 
+    def in_use(self) -> int:
+        """See Writers."""
+        return _in_use(self.engine)
+
     async def close(self) -> None:
         """See Writers."""
         await self.engine.dispose()
@@ -105,6 +110,10 @@ class Database:
         except SILENT as error:
             raise DatabaseUnavailableError("the database does not answer; try again") from error
 
+    def in_use(self) -> dict[str, int]:
+        """How many connections are in use to `read` and to `write`."""
+        return {"read": _in_use(self.reader), "write": self.writers.in_use()}
+
     async def close(self) -> None:
         """Every connection is closed."""
         await self.writers.close()
@@ -137,6 +146,11 @@ def open_database(url: str, pool: int = 10, patience: timedelta = PATIENCE) -> D
     writers = Pool(create_async_engine(target, pool_size=pool, **shared))
     reader = create_async_engine(target, pool_size=READERS, isolation_level="REPEATABLE READ", **shared)
     return Database(kind, url, writers, reader)
+
+
+def _in_use(engine: AsyncEngine) -> int:
+    pool = engine.pool
+    return pool.checkedout() if isinstance(pool, QueuePool) else 0
 
 
 def _prepare(engine: Engine, *more: str) -> None:

@@ -34,7 +34,7 @@ class KeyReusedError(ConflictError):
 
 
 class KeyBusyError(ConflictError):
-    """The request with this `Idempotency-Key` is still being carried out."""
+    """The request with this `Idempotency-Key` is still being carried out; `Retry-After` says when to ask again."""
 
     retry_after_seconds = 1
 

@@ -87,6 +87,10 @@ class Groups:
                 finally:
                     self._turn.release()
 
+    def in_use(self) -> int:
+        """See Writers."""
+        return int(self._open is not None)
+
     async def close(self) -> None:
         """See Writers."""
         self.engine.dispose()

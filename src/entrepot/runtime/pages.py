@@ -93,12 +93,11 @@ class Columns:
         value = _ranked(field, self.of[wanted.sort.field])
         question = question.add_columns(self.of[wanted.sort.field].label(SORTED), key.label(KEY))
         if (after := wanted.after) is not None:
+            last = literal(after.key, key.type)
             if wanted.sort.field == self.listing.key:
-                question = question.where(key < after.key if wanted.sort.descending else key > after.key)
+                question = question.where(key < last if wanted.sort.descending else key > last)
             else:
-                place = tuple_(
-                    literal(_plain_rank(field, after.value), _type(field, value)), literal(after.key, key.type)
-                )
+                place = tuple_(literal(_plain_rank(field, after.value), _type(field, value)), last)
                 here = tuple_(value, key)
                 question = question.where(here < place if wanted.sort.descending else here > place)
         orders = [key] if wanted.sort.field == self.listing.key else [value, key]

@@ -54,6 +54,11 @@ def bytewise(length: int) -> TypeEngine[str]:
     return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
+def index_where(condition: str, name: str, *columns: str) -> Index:
+    """An index of the rows alone for which *condition* holds; it is used by who asks in the same words."""
+    return Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition))
+
+
 # Row ids: SQLite gives out numbers by itself only to a column declared exactly INTEGER.
 RowId: Final = BigInteger().with_variant(Integer(), "sqlite")
 

@@ -20,6 +20,7 @@ from entrepot.web.limits.breaches import breach
 from entrepot.web.limits.errors import BodyBrokenError, ReaderTooSlowError, TooManyRequestsError
 from entrepot.web.ops import Ops
 from entrepot.web.problem import MEDIA_TYPE, document
+from entrepot.web.pull_times import measure, picked
 from entrepot.web.request import ClientGoneError, Request
 from entrepot.web.respond import CLOSE, AsgiApp, respond
 from entrepot.web.services import Services
@@ -27,7 +28,7 @@ from entrepot.web.v2 import dispatch
 from entrepot.web.v2.errors import JSON, respond_error
 
 FAULT: Final = b'{"errors":[{"code":"UNKNOWN","message":"an error on our side; its id is in X-Request-Id"}]}'
-FEEDS: Final = "/api/v1/feeds"
+FEEDS: Final = frozenset({"/api/v1/feeds", "/feeds/import"})
 
 log = structlog.get_logger("web")
 
@@ -64,6 +65,7 @@ class App:
 
     async def _answer(self, request: Request) -> None:
         started = monotonic()
+        request.times = picked()
         try:
             self.admission.check(request)
             await self._route(request)
@@ -95,6 +97,8 @@ class App:
                 seconds,
                 request.sent,
             )
+            if request.times is not None and request.method in {"GET", "HEAD"}:
+                measure(self.metrics, request.operation, request.status, request.times)
             if request.error is not None and (limit := breach(request.error)) is not None:
                 self.metrics.breached(limit)
             self.log.add(request, seconds)
@@ -152,7 +156,7 @@ class App:
             await request.send(message)
 
         # Feeds are streamed, under a limit of their own; of all else the framework gets what was read in time.
-        receive = request.receive if request.path == FEEDS else await self._whole_body(request)
+        receive = request.receive if request.path in FEEDS else await self._whole_body(request)
         request.scope["entrepot.request"] = request
         try:
             await app(request.scope, receive, watched)

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from dataclasses import dataclass
+from time import monotonic
 from typing import Final
 
 from entrepot.access.authenticate import Authenticate
@@ -38,6 +39,8 @@ class Authn:
                 request.actor(), name, secret, passwords=False, surface="registry"
             )
         request.principal = principal
+        if request.times is not None:
+            request.times.known, request.times.credential = monotonic(), "token" if scheme == "bearer" else "secret"
         await self.admission.by_principal(request, principal)
         return principal
 

@@ -13,17 +13,19 @@ from entrepot.lifecycle.errors import PromotionUnknownError
 from entrepot.lifecycle.model import Promotion
 from entrepot.oci.digest import Digest
 from entrepot.oci.reference import check_name, check_tag
+from entrepot.web.request import Request
 from entrepot.web.services import Services
 
 SITE: Final = Site()
 
 
 class Context:
-    """A request on its way: *services*, and the *principal* who asks."""
+    """A *request* on its way: *services*, and the *principal* who asks."""
 
-    def __init__(self, services: Services, principal: Principal) -> None:
+    def __init__(self, services: Services, principal: Principal, request: Request) -> None:
         self.services = services
         self.principal = principal
+        self.request = request
 
     @property
     def now(self) -> datetime:
@@ -36,6 +38,7 @@ class Context:
 
     async def project(self, permission: Permission, name: str) -> Scoped[Project]:
         """The project *name*, for *permission*. Raises ProjectHiddenError, PermissionDeniedError."""
+        self.request.about = name
         found = await self.services.reads.project(name)
         if found is None:
             raise ProjectHiddenError
@@ -46,7 +49,8 @@ class Context:
 
         Raises RepositoryUnknownError, PermissionDeniedError, NameInvalidError.
         """
-        found = await self.services.reads.repository(check_name(name))
+        self.request.about = check_name(name)
+        found = await self.services.reads.repository(name)
         if found is None or not may(self.principal, Permission.REPO_READ, found):
             raise RepositoryUnknownError
         return authorize(self.principal, permission, found)

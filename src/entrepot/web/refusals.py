@@ -11,7 +11,7 @@ from entrepot.web.services import Services
 async def record(request: Request, services: Services, error: EntrepotError, name: str, reference: str) -> None:
     """Notes *error* for the count, and records it if it is a refusal.
 
-    *name*, *reference*: the repository and what was asked of it, if any.
+    *name*, *reference*: the repository and what was asked of it, if any; without, what the request noted itself.
 
     What was answered is in the log when this returns. Raises DatabaseUnavailableError.
     """
@@ -21,5 +21,5 @@ async def record(request: Request, services: Services, error: EntrepotError, nam
     elif isinstance(error, DeniedError):
         actor = request.principal.actor if request.principal is not None else request.actor()
         code = answer_for(error).code
-        refusal = Refusal(request.method, request.path, code, error.message, name, reference)
+        refusal = Refusal(request.method, request.path, code, error.message, name or request.about, reference)
         await services.denials.denied(actor, refusal)

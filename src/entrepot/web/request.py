@@ -13,6 +13,7 @@ from entrepot.runtime.events.model import Actor
 from entrepot.web.asgi import Message, Receive, Scope, Send
 from entrepot.web.limits.body import Incoming
 from entrepot.web.limits.turns import Who
+from entrepot.web.pull_times import PullTimes
 
 MAX_QUERY_FIELDS: Final = 300
 
@@ -27,8 +28,9 @@ class Request:
 
     What is learned while it is served is noted here for the log: *principal*, *status*, *sent* (bytes of body), *error*
     (the kind of what was answered instead: the error itself would hold on to the request by its traceback).
-    operation: what of /v2 it asks for; incoming: its body, if it has one; turn: whose turn it has; hang_up: the
-    connection ends with the answer.
+    about: the project or repository it turned out to be about; operation: what of /v2 it asks for; times: if it was
+    picked to be measured; incoming: its body, if it has one; turn: whose turn it has; hang_up: the connection ends with
+    the answer.
     """
 
     scope: Scope
@@ -40,12 +42,14 @@ class Request:
     client: str
     id: str = field(default_factory=ulid)
     principal: Principal | None = None
+    about: str = ""
     operation: str = ""
     status: int = 0
     sent: int = 0
     error: type[EntrepotError] | None = None
     incoming: Incoming | None = None
     turn: Who | None = None
+    times: PullTimes | None = None
     hang_up: bool = False
 
     @classmethod

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import timedelta
 from functools import lru_cache
+from time import monotonic
 from typing import Final
 
 from entrepot.web.asgi import Receive, Scope, Send
@@ -27,6 +28,8 @@ def _encoded(name: str, value: str) -> tuple[bytes, bytes]:
 async def start(request: Request, status: int, headers: Headers) -> None:
     """The status line and headers go out; whoever calls sends the body."""
     request.status = status
+    if request.times is not None:
+        request.times.begun = monotonic()
     lines = [*ALWAYS, (b"x-request-id", request.id.encode())]
     lines += [_encoded(name, value) for name, value in headers]
     if request.ends_connection():

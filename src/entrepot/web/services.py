@@ -19,6 +19,7 @@ from entrepot.catalog.projects import CreateProject, EditProject
 from entrepot.catalog.queries import CatalogQueries
 from entrepot.catalog.quota import SetQuota
 from entrepot.lifecycle.approve import DecidePromotion
+from entrepot.lifecycle.gauge import StorageGauge
 from entrepot.lifecycle.lists import RepositoryLists
 from entrepot.lifecycle.locks import LockTag
 from entrepot.lifecycle.pipelines import SetPipeline
@@ -41,6 +42,7 @@ from entrepot.registry.referrers import ListReferrers
 from entrepot.registry.uploads import Uploads
 from entrepot.runtime.idempotency import Claims
 from entrepot.runtime.jobs.ports import JobReader
+from entrepot.runtime.telemetry.metrics import TokenMetrics
 from entrepot.scanning.feeds.receive import ReceiveFeed
 from entrepot.scanning.queries import ScanQueries
 from entrepot.scanning.steps import ReadSteps
@@ -87,6 +89,7 @@ class Services:
     limits: Limits
     authn: Authn
     issue: IssueToken
+    token_metrics: TokenMetrics
     reads: RegistryReads
     pull: Pull
     put_manifest: PutManifest
@@ -102,6 +105,7 @@ class Services:
     purge: Purge
     set_quota: SetQuota
     storage: StorageQueries
+    storage_gauge: StorageGauge
     request_work: RequestWork
     list_tags: ListTags
     list_repositories: ListRepositories

@@ -94,13 +94,15 @@ async def test_a_token_ends_with_its_secret_also_when_it_was_seen_before(tmp_pat
     issue = IssueToken(Shop(), tokens, FixedClock(), Nowhere(), LIFE)
     actor = Actor("shop+ci", "robot", 7, "SECRET1")
     scopes = Scopes((Scope("shop/web", ("pull", "push", "delete")),), catalog=True)
-    token = await issue(Principal(actor, (Grant(Role.DEVELOPER, 1),)), scopes)
+    issued = await issue(Principal(actor, (Grant(Role.DEVELOPER, 1),)), scopes)
+    token = issued.text
     seen = tokens.principal(token, "192.0.2.1", "", "")
 
     assert (seen.actor.name, seen.actor.credential, seen.actor.source_ip) == ("shop+ci", "SECRET1", "192.0.2.1")
     assert seen.access == {"shop/web": frozenset({"pull", "push"})}
     assert (seen.public, seen.catalog) == (frozenset(), True)
     assert seen.denied == {("shop/web", "delete"): "roles:developer"}
+    assert issued.cut
     known.add(frozenset({"SECRET1"}))
     with pytest.raises(TokenInvalidError, match="revoked"):
         tokens.principal(token, "", "", "")

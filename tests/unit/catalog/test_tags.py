@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, insert, select
+from sqlalchemy import insert, select
 
 from entrepot.access.authorize import authorize
 from entrepot.access.model import Grant, Permission, Principal, Project, Repository, Role
@@ -20,7 +20,7 @@ from entrepot.oci.digest import Digest
 from entrepot.runtime.database import open_database
 from entrepot.runtime.events.model import Actor, Event
 from entrepot.runtime.unit_of_work import Unit, Work
-from entrepot.schema import SCHEMA
+from tests.real.sqlite import new_database
 
 NOW = FixedClock().now()
 BY = Actor("shop+ci", "robot", None)
@@ -69,10 +69,7 @@ class Place:
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    engine = create_engine(f"sqlite:///{tmp_path / 'db'}")
-    SCHEMA.create_all(engine)
-    engine.dispose()
-    database, told = open_database(f"sqlite:///{tmp_path / 'db'}"), Told()
+    database, told = open_database(new_database(tmp_path / "db")), Told()
     work = Work(database, FixedClock(), (told,))
     async with work(BY) as unit:
         await unit.execute(insert(project).values(id=1, uid="p", name="shop", created_at=NOW))

@@ -190,6 +190,20 @@ def test_a_server_that_gives_more_than_was_asked_for_is_not_believed(peer: Peer)
     assert len(list(peer.client().items("/audit", {}, 4))) == 4
 
 
+def test_a_total_is_asked_for_with_the_filter_and_one_item(peer: Peer) -> None:
+    peer.answer = lambda _: (200, {"items": [{}], "next": "more", "total": 7})
+
+    assert peer.client().total("/jobs", {"filter": "state=done"}) == 7
+    assert [each.query for each in peer.requests] == [{"filter": "state=done", "limit": "1", "count": "true"}]
+
+
+def test_an_answer_without_a_total_is_an_error(peer: Peer) -> None:
+    peer.answer = lambda _: (200, {"items": [], "next": None, "total": None})
+
+    with pytest.raises(EntrepotError, match="no list"):
+        peer.client().total("/jobs")
+
+
 def test_a_file_is_uploaded_as_it_is(peer: Peer, tmp_path: Path) -> None:
     file = tmp_path / "feed"
     file.write_bytes(os.urandom(300_000))

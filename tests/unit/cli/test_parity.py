@@ -106,7 +106,13 @@ PARAMETERS: Final = {
     for methods in DOCUMENT["paths"].values()
     for operation in methods.values()
 }
-OPTIONS: Final = {"filter": "--filter", "sort": "--sort", "limit": "--limit", "dry_run": "--dry-run"}
+OPTIONS: Final = {
+    "filter": "--filter",
+    "sort": "--sort",
+    "limit": "--limit",
+    "count": "--count",
+    "dry_run": "--dry-run",
+}
 
 
 @pytest.mark.parametrize("operation", sorted(name for name, found in PARAMETERS.items() if found & set(OPTIONS)))

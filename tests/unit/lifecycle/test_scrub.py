@@ -7,15 +7,15 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from sqlalchemy import create_engine, select
+from sqlalchemy import select
 
 from entrepot.audit.tables import audit_event
 from entrepot.clock import FixedClock, SystemClock
 from entrepot.content.tables import blob_copy
 from entrepot.lifecycle.check import CheckStorage
 from entrepot.lifecycle.scrub import Scrubbed, Scrubber
-from entrepot.schema import SCHEMA
 from tests.fakes.catalog import DAY, Catalog, catalog
+from tests.real.sqlite import new_database
 
 WEB = "shop/web"
 MONTH = 30 * DAY
@@ -24,11 +24,7 @@ MONTH = 30 * DAY
 @pytest.fixture
 async def shop(tmp_path: Path) -> AsyncIterator[Catalog]:
     """An empty catalog."""
-    url = f"sqlite:///{tmp_path / 'catalog.db'}"
-    engine = create_engine(url)
-    SCHEMA.create_all(engine)
-    engine.dispose()
-    async with catalog(url, tmp_path / "blobs") as made:
+    async with catalog(new_database(tmp_path / "catalog.db"), tmp_path / "blobs") as made:
         yield made
 
 

@@ -108,7 +108,7 @@ def link(
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
 ) -> None:
-    """Make an address that signs your browser in, once: alone on stdout."""
+    """Make an address that signs your browser in, once, within ten minutes: alone on stdout. Takes the password."""
     made = by_password(client(url, insecure=insecure), user, from_stdin=password_stdin).post("/sign-in-links", {})
     out = Output.to_terminal(output)
     if output.is_document:

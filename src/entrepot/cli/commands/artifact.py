@@ -6,7 +6,8 @@ from typing import Annotated, Final
 import typer
 
 from entrepot.cli.client import artifact_path
-from entrepot.cli.options import DryRun, Image, Insecure, Most, Sort, Url, Wanted, Where, asked, client
+from entrepot.cli.listed import Listed
+from entrepot.cli.options import Count, DryRun, Image, Insecure, Most, Sort, Url, Wanted, Where, asked, client
 from entrepot.cli.output import Column, Format, Item, Output, part, parts, when
 from entrepot.cli.removal import removal_query, tell
 from entrepot.runtime.shown import byte_size
@@ -159,13 +160,14 @@ def packages(
     where: Where = None,
     sort: Sort = None,
     limit: Most = None,
+    count: Count = False,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
 ) -> None:
     """List an image's packages, each with the layer and build step that brought it."""
-    items = client(url, insecure=insecure).items(f"{artifact_path(image)}/packages", asked(where, sort), limit)
-    Output.to_terminal(output).items(items, PACKAGES, f"no packages in {image}")
+    listed = Listed(f"{artifact_path(image)}/packages", asked(where, sort), PACKAGES, f"no packages in {image}")
+    listed.show(client(url, insecure=insecure), Output.to_terminal(output), limit, count=count)
 
 
 @app.command("tree")

@@ -6,7 +6,8 @@ from typing import Annotated, Final
 
 import typer
 
-from entrepot.cli.options import Insecure, Most, Sort, Url, Wanted, Where, asked, client
+from entrepot.cli.listed import Listed
+from entrepot.cli.options import Count, Insecure, Sort, Url, Wanted, Where, asked, client
 from entrepot.cli.output import Column, Format, Output, when
 from entrepot.clock import SystemClock
 from entrepot.errors import InvalidError
@@ -46,7 +47,8 @@ def search(
     until: Annotated[str | None, typer.Option(metavar="AGE|TIME", help="As --since, the other end.")] = None,
     where: Where = None,
     sort: Sort = None,
-    limit: Most = 100,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+    count: Count = False,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
@@ -66,8 +68,8 @@ def search(
         since=instant(since, now, "since") if since else None,
         until=instant(until, now, "until") if until else None,
     )
-    items = client(url, insecure=insecure).items("/audit", query, limit)
-    Output.to_terminal(output).items(items, COLUMNS, "nothing of that kind is on record", Column("", "id"))
+    listed = Listed("/audit", query, COLUMNS, "nothing of that kind is on record", Column("", "id"))
+    listed.show(client(url, insecure=insecure), Output.to_terminal(output), limit, count=count)
 
 
 def instant(text: str, now: datetime, option: str) -> str:

@@ -13,6 +13,8 @@ from typing import Annotated
 
 import typer
 
+from entrepot.cli.demo.build import write_layout
+from entrepot.cli.demo.images import shop_web
 from entrepot.cli.demo.report import COLUMNS, Line, Report
 from entrepot.cli.demo.scene import ADMIN
 from entrepot.cli.demo.server import DemoServer, log_of, start
@@ -32,12 +34,19 @@ class DemoFailedError(EntrepotError):
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the server running, and say how to stop it.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    images: Annotated[
+        Path | None,
+        typer.Option("--images", help="Only put the two images there, as the OCI layout PATH:1.0, PATH:1.1."),
+    ] = None,
 ) -> None:
     """Push a vulnerable image, see it analysed and refused; push its fixed successor, see it pulled.
 
     Offline, without root, in a folder and on a port of its own. Ends with 0 only if every line held.
     """
     out = Output.to_terminal(Format.JSON if json else Format.TABLE)
+    if images is not None:
+        _give(images, out)
+        return
     folder = Path(tempfile.mkdtemp(prefix="entrepot-demo-"))
     try:
         with _stoppable():
@@ -58,6 +67,13 @@ def demo(
     out.note(f"all {len(report.lines)} lines hold, {report.seconds:.1f} s")
     if server is None:
         shutil.rmtree(folder)
+
+
+def _give(folder: Path, out: Output) -> None:
+    """Puts the two images into *folder*, for whoever wants to push them himself."""
+    old, new = shop_web()
+    write_layout(folder, {"1.0": old, "1.1": new})
+    out.note(f"oci:{folder}:1.0 is as it was built in June 2023, oci:{folder}:1.1 has what was fixed since")
 
 
 def _run(folder: Path, out: Output, *, keep: bool) -> tuple[DemoServer | None, Report]:

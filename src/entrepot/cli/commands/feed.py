@@ -5,7 +5,8 @@ from typing import Annotated, Final
 
 import typer
 
-from entrepot.cli.options import Insecure, Most, Sort, Url, Wanted, Where, asked, client
+from entrepot.cli.listed import Listed
+from entrepot.cli.options import Count, Insecure, Most, Sort, Url, Wanted, Where, asked, client
 from entrepot.cli.output import Column, Format, Item, Output, when
 from entrepot.errors import EntrepotError, InvalidError
 
@@ -75,13 +76,14 @@ def status(
     where: Where = None,
     sort: Sort = None,
     limit: Most = None,
+    count: Count = False,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
 ) -> None:
     """Show the feeds that were imported, their age, and the namespaces they cover."""
-    items = client(url, insecure=insecure).items("/feeds", asked(where, sort), limit)
-    Output.to_terminal(output).items(items, COLUMNS, "no feeds: entrepot feed import PATH")
+    listed = Listed("/feeds", asked(where, sort), COLUMNS, "no feeds: entrepot feed import PATH")
+    listed.show(client(url, insecure=insecure), Output.to_terminal(output), limit, count=count)
 
 
 def feed_files(paths: list[Path]) -> list[Path]:

@@ -5,7 +5,8 @@ from typing import Annotated, Final
 import typer
 
 from entrepot.cli.client import artifact_path
-from entrepot.cli.options import Image, Insecure, Most, Sort, Url, Wanted, Where, asked, client
+from entrepot.cli.listed import Listed
+from entrepot.cli.options import Count, Image, Insecure, Most, Sort, Url, Wanted, Where, asked, client
 from entrepot.cli.output import Column, Format, Output
 from entrepot.scanning.model import Severity
 
@@ -41,6 +42,7 @@ def show_all(
     where: Where = None,
     sort: Sort = None,
     limit: Most = None,
+    count: Count = False,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
@@ -50,6 +52,6 @@ def show_all(
     wanted += ["fixable=true"] if fixable else []
     wanted += [f"({where})"] if where else []
     query = asked(" and ".join(wanted) or None, sort)
-    items = client(url, insecure=insecure).items(f"{artifact_path(image)}/findings", query, limit)
     empty = f"no findings in {image}" if not wanted else f"no finding in {image} is of that kind"
-    Output.to_terminal(output).items(items, COLUMNS, empty)
+    listed = Listed(f"{artifact_path(image)}/findings", query, COLUMNS, empty)
+    listed.show(client(url, insecure=insecure), Output.to_terminal(output), limit, count=count)

@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 import typer
 
-from entrepot.cli.options import Insecure, Most, Sort, Url, Wanted, Where, asked, client
+from entrepot.cli.listed import Listed
+from entrepot.cli.options import Count, Insecure, Most, Sort, Url, Wanted, Where, asked, client
 from entrepot.cli.output import Column, Format, Output, when
 
 app = typer.Typer(help="List background work.", no_args_is_help=True, add_completion=False)
@@ -63,11 +64,12 @@ def show_all(
     where: Where = None,
     sort: Sort = None,
     limit: Most = None,
+    count: Count = False,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
 ) -> None:
     """List jobs."""
     query = asked(where, sort, state=state.value if state else None)
-    items = client(url, insecure=insecure).items("/jobs", query, limit)
-    Output.to_terminal(output).items(items, COLUMNS, "no jobs")
+    listed = Listed("/jobs", query, COLUMNS, "no jobs")
+    listed.show(client(url, insecure=insecure), Output.to_terminal(output), limit, count=count)

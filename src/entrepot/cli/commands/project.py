@@ -6,7 +6,8 @@ from typing import Annotated, Final
 import typer
 
 from entrepot.cli.client import project_path
-from entrepot.cli.options import DryRun, Insecure, Most, Project, Sort, Url, Wanted, Where, asked, client
+from entrepot.cli.listed import Listed
+from entrepot.cli.options import Count, DryRun, Insecure, Most, Project, Sort, Url, Wanted, Where, asked, client
 from entrepot.cli.output import Column, Format, Output, when
 from entrepot.cli.removal import removal_query, tell
 
@@ -75,13 +76,14 @@ def show_all(
     where: Where = None,
     sort: Sort = None,
     limit: Most = None,
+    count: Count = False,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
 ) -> None:
     """List the projects you can see."""
-    items = client(url, insecure=insecure).items("/projects", asked(where, sort), limit)
-    Output.to_terminal(output).items(items, COLUMNS, "no projects: entrepot project create NAME")
+    listed = Listed("/projects", asked(where, sort), COLUMNS, "no projects: entrepot project create NAME")
+    listed.show(client(url, insecure=insecure), Output.to_terminal(output), limit, count=count)
 
 
 @app.command("visibility")

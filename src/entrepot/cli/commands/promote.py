@@ -6,7 +6,8 @@ from urllib.parse import quote
 import typer
 
 from entrepot.cli.client import artifact_path
-from entrepot.cli.options import Image, Insecure, Most, Repository, Sort, Tag, Url, Wanted, Where, asked, client
+from entrepot.cli.listed import Listed
+from entrepot.cli.options import Count, Image, Insecure, Most, Repository, Sort, Tag, Url, Wanted, Where, asked, client
 from entrepot.cli.output import Column, Format, Item, Output, parts, when
 
 app = typer.Typer(help="Ask for promotions, and decide them.", no_args_is_help=True, add_completion=False)
@@ -85,13 +86,14 @@ def show_all(
     where: Where = None,
     sort: Sort = None,
     limit: Most = None,
+    count: Count = False,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
 ) -> None:
     """List promotions, the newest first; what waits: --filter state=waiting."""
-    items = client(url, insecure=insecure).items("/promotions", asked(where, sort), limit)
-    Output.to_terminal(output).items(items, COLUMNS, "no promotions: entrepot promote request IMAGE STAGE")
+    listed = Listed("/promotions", asked(where, sort), COLUMNS, "no promotions: entrepot promote request IMAGE STAGE")
+    listed.show(client(url, insecure=insecure), Output.to_terminal(output), limit, count=count)
 
 
 @app.command("status")

@@ -6,7 +6,8 @@ from urllib.parse import quote
 import typer
 
 from entrepot.cli import complete
-from entrepot.cli.options import DryRun, Insecure, Most, Repository, Sort, Url, Wanted, Where, asked, client
+from entrepot.cli.listed import Listed
+from entrepot.cli.options import Count, DryRun, Insecure, Most, Repository, Sort, Url, Wanted, Where, asked, client
 from entrepot.cli.output import Column, Format, Item, Output, when
 from entrepot.cli.removal import removal_query, tell
 from entrepot.runtime.shown import byte_size
@@ -37,6 +38,7 @@ def show_all(
     where: Where = None,
     sort: Sort = None,
     limit: Most = None,
+    count: Count = False,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
@@ -44,10 +46,8 @@ def show_all(
     """List the repositories you can see."""
     own = f'project="{project}"' if project else None
     both = f"{own} and ({where})" if own and where else own or where
-    items = client(url, insecure=insecure).items(
-        "/repositories", asked(both, sort, sizes="true" if sizes else None), limit
-    )
-    Output.to_terminal(output).items(items, COLUMNS, "no repositories")
+    listed = Listed("/repositories", asked(both, sort, sizes="true" if sizes else None), COLUMNS, "no repositories")
+    listed.show(client(url, insecure=insecure), Output.to_terminal(output), limit, count=count)
 
 
 @app.command("delete")

@@ -7,7 +7,8 @@ from urllib.parse import quote
 import typer
 
 from entrepot.cli.client import project_path
-from entrepot.cli.options import DryRun, Insecure, Most, Project, Sort, Url, Wanted, Where, asked, client
+from entrepot.cli.listed import Listed
+from entrepot.cli.options import Count, DryRun, Insecure, Most, Project, Sort, Url, Wanted, Where, asked, client
 from entrepot.cli.output import Column, Format, Output, when
 from entrepot.cli.removal import removal_query, tell
 
@@ -61,13 +62,19 @@ def show_all(
     where: Where = None,
     sort: Sort = None,
     limit: Most = None,
+    count: Count = False,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
 ) -> None:
     """List a project's robots."""
-    items = client(url, insecure=insecure).items(f"{project_path(project)}/robots", asked(where, sort), limit)
-    Output.to_terminal(output).items(items, COLUMNS, f"no robots: entrepot robot create {project} NAME")
+    listed = Listed(
+        f"{project_path(project)}/robots",
+        asked(where, sort),
+        COLUMNS,
+        f"no robots: entrepot robot create {project} NAME",
+    )
+    listed.show(client(url, insecure=insecure), Output.to_terminal(output), limit, count=count)
 
 
 @app.command("delete")

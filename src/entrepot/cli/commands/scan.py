@@ -34,7 +34,7 @@ def show(image: Image, url: Url = None, insecure: Insecure = False, output: Want
 @app.command("wait")
 def wait(
     image: Image,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds.")] = 300,
+    timeout: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long to wait.")] = 300,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,

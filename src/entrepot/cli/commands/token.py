@@ -30,7 +30,7 @@ def create(
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
 ) -> None:
-    """Make a personal token, for docker login or a script. It is shown once: alone on stdout."""
+    """Make a personal token, for docker login or a script. It is shown once: alone on stdout. Takes the password."""
     api = by_password(client(url, insecure=insecure), user, from_stdin=password_stdin)
     made = api.post("/auth/tokens", {"name": name, "days": days})
     out = Output.to_terminal(output)

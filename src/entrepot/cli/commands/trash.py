@@ -6,7 +6,8 @@ import typer
 
 from entrepot.cli import complete
 from entrepot.cli.client import Client, project_path
-from entrepot.cli.options import DryRun, Insecure, Most, Sort, Url, Wanted, Where, asked, client
+from entrepot.cli.listed import Listed
+from entrepot.cli.options import Count, DryRun, Insecure, Most, Sort, Url, Wanted, Where, asked, client
 from entrepot.cli.output import Column, Format, Item, Output, when
 from entrepot.cli.removal import removal_query, tell
 
@@ -42,14 +43,15 @@ def show_all(
     where: Where = None,
     sort: Sort = None,
     limit: Most = None,
+    count: Count = False,
     url: Url = None,
     insecure: Insecure = False,
     output: Wanted = Format.TABLE,
 ) -> None:
     """List deletions, newest first, and until when each can be undone."""
     path = f"{project_path(project)}/operations" if project else "/operations"
-    items = client(url, insecure=insecure).items(path, asked(where, sort), limit)
-    Output.to_terminal(output).items(items, COLUMNS, "nothing was deleted")
+    listed = Listed(path, asked(where, sort), COLUMNS, "nothing was deleted")
+    listed.show(client(url, insecure=insecure), Output.to_terminal(output), limit, count=count)
 
 
 @app.command("purge")

@@ -7,18 +7,18 @@ back-off holds up no other. args is an envelope of ours: `{"args": <the argument
 import hashlib
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Integer, Row, String, select, text
+from sqlalchemy import BigInteger, Integer, Row, String, select, text
 from sqlalchemy.exc import DBAPIError
 
 from entrepot.runtime.database import Database
 from entrepot.runtime.errors import JobUnknownError
 from entrepot.runtime.jobs.model import GONE, JOBS, MAX_PAGE, Job, JobRow
-from entrepot.runtime.lists import Part, Wanted
+from entrepot.runtime.lists import Cursor, Part, Wanted
 from entrepot.runtime.pages import Columns
 from entrepot.runtime.ports import Connection, Transaction
 from entrepot.runtime.tables import Instant
@@ -64,26 +64,27 @@ PAGE: Final = text(
     )
 )
 GET: Final = text(SELECT.format(chosen="SELECT * FROM procrastinate_jobs WHERE id = :id"))
-# The same in our words, to be filtered: a job's times are its events', in microseconds since 1970 as everywhere.
+# The same in our words, to be filtered: a job's times are its events', in microseconds since 1970 as everywhere. Each
+# is a question of its own, so that those of jobs that are counted, or not on the page, are not asked.
+EVENT: Final = """
+    SELECT CAST(EXTRACT(epoch FROM {first}(at)) * 1000000 AS bigint)
+    FROM procrastinate_events WHERE job_id = job.id AND type {types}
+"""
 LISTED: Final = (
-    text("""
+    text(f"""
     SELECT lpad(CAST(job.id AS text), 26, '0') AS id, task_name AS name, args ->> 'args' AS args,
            CASE CAST(status AS text) WHEN 'todo' THEN 'waiting' WHEN 'doing' THEN 'running'
                                      WHEN 'succeeded' THEN 'done' ELSE 'failed' END AS state,
            queue_name AS queue, attempts + CASE WHEN status = 'doing' THEN 1 ELSE 0 END AS attempts,
-           times.created AS created_at, times.started AS started_at,
-           CASE WHEN status NOT IN ('todo', 'doing') THEN times.finished END AS finished_at,
-           CASE WHEN status = 'succeeded' THEN '' ELSE COALESCE(args ->> 'error', '') END AS error
+           ({EVENT.format(first="MIN", types="= 'deferred'")}) AS created_at,
+           ({EVENT.format(first="MAX", types="= 'started'")}) AS started_at,
+           CASE WHEN status NOT IN ('todo', 'doing') THEN
+               ({EVENT.format(first="MAX", types="NOT IN ('deferred', 'started', 'scheduled')")})
+           END AS finished_at,
+           CASE WHEN status = 'succeeded' THEN '' ELSE COALESCE(args ->> 'error', '') END AS error,
+           job.id AS number
     FROM procrastinate_jobs AS job
-    CROSS JOIN LATERAL (
-        SELECT CAST(EXTRACT(epoch FROM MIN(at) FILTER (WHERE type = 'deferred')) * 1000000 AS bigint) AS created,
-               CAST(EXTRACT(epoch FROM MAX(at) FILTER (WHERE type = 'started')) * 1000000 AS bigint) AS started,
-               CAST(EXTRACT(epoch FROM MAX(at) FILTER (
-                   WHERE type NOT IN ('deferred', 'started', 'scheduled')
-               )) * 1000000 AS bigint) AS finished
-        FROM procrastinate_events WHERE job_id = job.id
-    ) AS times
-    """)
+    """)  # noqa: S608  of nothing but the constants above
     .columns(
         id=String,
         name=String,
@@ -95,10 +96,13 @@ LISTED: Final = (
         started_at=Instant,
         finished_at=Instant,
         error=String,
+        number=BigInteger,
     )
     .subquery()
 )
 COLUMNS: Final = Columns(JOBS, {name: LISTED.c[name] for name in JOBS.fields})
+# Ids sort as their numbers do, of which there is an index.
+NUMBERED: Final = Columns(JOBS, {**COLUMNS.of, "id": LISTED.c.number})
 ANNOUNCE: Final = text("""
     SELECT pg_notify('procrastinate_any_queue_v1', '{"type": "job_inserted", "job_id": 0}')
 """)
@@ -172,9 +176,13 @@ class PostgresJobs:
         question = select(LISTED)
         for column, value in ((LISTED.c.state, state), (LISTED.c.name, name)):
             question = question.where(column == value) if value else question
+        if wanted.where is not None:
+            question = question.where(COLUMNS.condition(wanted.where))
+        after = Cursor(None, str(_number(wanted.after.key))) if wanted.after is not None else None
         async with self.database.reading() as connection:
-            part = await COLUMNS.page(connection, question, wanted)
-        return Part([JobRow(*row[: len(LISTED.c)]) for row in part.items], part.next, part.total)
+            part = await NUMBERED.page(connection, question, replace(wanted, where=None, after=after))
+        rows = [JobRow(*row[: len(LISTED.c) - 1]) for row in part.items]
+        return Part(rows, JOBS.cursor(wanted.sort, rows[-1].id, rows[-1].id) if part.next else None, part.total)
 
     async def get(self, id_: str) -> JobRow:
         """See JobReader."""

@@ -6,7 +6,7 @@ from typing import Final
 from entrepot.runtime.database_url import Kind, database_path, kind_of, libpq_url
 from entrepot.runtime.errors import DatabaseUnavailableError
 
-NEWEST: Final = "0007"
+NEWEST: Final = "0008"
 QUESTION: Final = "SELECT version_num FROM alembic_version"
 CONNECT_SECONDS: Final = 10
 

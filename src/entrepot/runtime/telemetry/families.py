@@ -27,8 +27,21 @@ LIMITS: Final = (
     "other",
 )
 QUEUES: Final = ("verdict", "layer", "feed", "lifecycle")
+JOB_NAMES: Final = (
+    "scan.layer",
+    "scan.image",
+    "scan.reevaluate",
+    "policy.evaluate",
+    "policy.apply_mode",
+    "feed.apply",
+    "lifecycle.collect",
+    "lifecycle.scrub",
+    "lifecycle.check_storage",
+)
+NO_RULE: Final = "none"
 MOST_FEEDS: Final = 100
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 10.0, 60.0)
+WORK_SECONDS: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1500.0)
 LAG_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
 
@@ -85,6 +98,10 @@ ROUTE: Final = Label("route", ROUTES)
 METHOD: Final = Label("method", METHODS)
 CODE: Final = Label("code", (*(str(status.value) for status in HTTPStatus), CLIENT_LEFT))
 QUEUE: Final = Label("queue", QUEUES)
+PHASE: Final = Label("phase", ("auth", "manifest", "blob_ttfb", "blob_total", "begin", "chunk", "finish"))
+STATE: Final = Label("state", ("waiting", "running", "done", "failed"))
+STATUS: Final = Label("status", ("queued", "analysing", "complete", "partial", "failed", "not_applicable"))
+OUTCOMES: Final = ("pass", "warn", "block", "pending", "error")
 
 REQUESTS: Final = Family(
     "entrepot_http_requests_total",
@@ -98,6 +115,26 @@ DURATIONS: Final = Family(
     "from a request's headers to the end of its answer",
     (ROUTE,),
     SECONDS,
+)
+PULLS: Final = Family(
+    "entrepot_pull_duration_seconds",
+    Kind.HISTOGRAM,
+    "of one request in 64, until who asks is known, a manifest or a blob is answered, or the answer with a blob begins",
+    (PHASE, Label("source", ("token", "secret", "database", "memory", "disk", "object"))),
+    SECONDS,
+)
+PUSHES: Final = Family(
+    "entrepot_push_duration_seconds",
+    Kind.HISTOGRAM,
+    "from the headers of what brings a blob or a manifest, and is taken, to the end of the answer",
+    (PHASE,),
+    SECONDS,
+)
+TOKENS: Final = Family(
+    "entrepot_tokens_total",
+    Kind.COUNTER,
+    "registry tokens asked for: issued with `all` that was asked or with it `cut`, or refused",
+    (Label("result", ("issued", "refused")), Label("reason", ("all", "cut", "credentials", "scope", "limit", "other"))),
 )
 SENT: Final = Family("entrepot_http_sent_bytes_total", Kind.COUNTER, "bytes of bodies sent", (ROUTE,))
 BREACHES: Final = Family(
@@ -126,16 +163,30 @@ JOBS: Final = Family(
     "entrepot_jobs",
     Kind.GAUGE,
     "jobs there are now; failed ones are kept for 30 days",
-    (QUEUE, Label("state", ("waiting", "running", "done", "failed"))),
+    (QUEUE, STATE),
 )
 JOBS_OLDEST: Final = Family(
     "entrepot_jobs_oldest_seconds", Kind.GAUGE, "how long the oldest waiting job has waited; 0: none waits", (QUEUE,)
+)
+JOB_DURATIONS: Final = Family(
+    "entrepot_job_duration_seconds",
+    Kind.HISTOGRAM,
+    "each time that a job ran; `failed`: it ends with an error, or is cancelled",
+    (Label("job", JOB_NAMES), STATE),
+    WORK_SECONDS,
+)
+SCAN_DURATIONS: Final = Family(
+    "entrepot_scan_duration_seconds",
+    Kind.HISTOGRAM,
+    "until the `analyser` has read a layer, or the `matcher` laid those of an image together and matched its packages",
+    (Label("engine", ("analyser", "matcher")), STATUS),
+    WORK_SECONDS,
 )
 SCANS: Final = Family(
     "entrepot_scans",
     Kind.GAUGE,
     "images by how far their analysis is",
-    (Label("status", ("queued", "analysing", "complete", "partial", "failed", "not_applicable")),),
+    (STATUS,),
 )
 FINDINGS: Final = Family(
     "entrepot_findings",
@@ -150,7 +201,17 @@ GATES: Final = Family(
     "entrepot_gates",
     Kind.GAUGE,
     "digests in repositories by what a pull of them meets; up to 5 minutes old",
-    (Label("outcome", ("pass", "warn", "block", "pending", "error")),),
+    (Label("outcome", OUTCOMES),),
+)
+DECISIONS: Final = Family(
+    "entrepot_policy_decisions_total",
+    Kind.COUNTER,
+    "digests judged anew, by each rule that was broken, and what a pull in such a project meets since",
+    (
+        Label("rule", ("critical", "high-fixable", "scan", NO_RULE)),
+        Label("mode", ("monitor", "warn", "enforce")),
+        Label("effect", OUTCOMES),
+    ),
 )
 FEED_AGE: Final = Family(
     "entrepot_feed_age_seconds", Kind.GAUGE, "since a feed was imported", (Label("feed", most=MOST_FEEDS),)
@@ -164,6 +225,13 @@ STORAGE: Final = Family(
 REVIEW_OVERDUE: Final = Family(
     "entrepot_review_overdue_seconds", Kind.GAUGE, "how late the collector's oldest review is"
 )
+COLLECTED: Final = Family(
+    "entrepot_gc_removed_total",
+    Kind.COUNTER,
+    "what the collector took away; `keys` are copies in the store",
+    (Label("kind", ("manifests", "links", "blobs", "keys")),),
+)
+FREED: Final = Family("entrepot_gc_freed_bytes_total", Kind.COUNTER, "bytes that the collector removed from the store")
 PROMOTIONS: Final = Family("entrepot_promotions_waiting", Kind.GAUGE, "promotions that wait for an approval")
 PROMOTIONS_OLDEST: Final = Family(
     "entrepot_promotions_oldest_seconds",
@@ -181,6 +249,12 @@ SPOOL_DAMAGED: Final = Family(
 KEY_AGE: Final = Family(
     "entrepot_key_age_seconds", Kind.GAUGE, "since a key of the registry was made", (Label("key", ("token", "hmac")),)
 )
+CONNECTIONS: Final = Family(
+    "entrepot_database_connections",
+    Kind.GAUGE,
+    "connections in use by web processes, looked at each second; pulls have others",
+    (Label("use", ("read", "write")),),
+)
 DATABASE_UP: Final = Family(
     "entrepot_database_up", Kind.GAUGE, "1: the database answered this scrape; 0: what is counted from rows is left out"
 )
@@ -190,6 +264,9 @@ BUILD: Final = Family(
 FAMILIES: Final = (
     REQUESTS,
     DURATIONS,
+    PULLS,
+    PUSHES,
+    TOKENS,
     SENT,
     BREACHES,
     LOOP_LAG,
@@ -198,17 +275,23 @@ FAMILIES: Final = (
     SYNC_FAILURES,
     JOBS,
     JOBS_OLDEST,
+    JOB_DURATIONS,
+    SCAN_DURATIONS,
     SCANS,
     FINDINGS,
     GATES,
+    DECISIONS,
     FEED_AGE,
     STORAGE,
     REVIEW_OVERDUE,
+    COLLECTED,
+    FREED,
     PROMOTIONS,
     PROMOTIONS_OLDEST,
     SPOOL_OLDEST,
     SPOOL_DAMAGED,
     KEY_AGE,
+    CONNECTIONS,
     DATABASE_UP,
     BUILD,
 )

@@ -1,29 +1,44 @@
 """Metrics of all processes of one server, added up over files in one folder. Which there are: `families.py`."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from http import HTTPStatus
+from pathlib import Path
 from time import monotonic
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from entrepot.runtime.telemetry.families import (
     BREACHES,
     CACHE,
     CACHE_BYTES,
+    CONNECTIONS,
     DURATIONS,
     LOOP_LAG,
+    PULLS,
+    PUSHES,
     REQUESTS,
     SENT,
     SYNC_FAILURES,
+    TOKENS,
     Family,
     Reading,
 )
 
 LAG_EVERY_SECONDS: Final = 1.0
+PUSH_PHASES: Final = {
+    ("uploads", "POST"): "begin",
+    ("uploads", "PATCH"): "chunk",
+    ("uploads", "PUT"): "finish",
+    ("manifests", "PUT"): "manifest",
+}
+LIVE: Final = "gauge_live*_*.db"
+"""How prometheus_client calls the files of gauges that end with their process."""
 
 
 class Metrics:
@@ -31,13 +46,15 @@ class Metrics:
 
     def __init__(self) -> None:
         own = CollectorRegistry()
-        self.requests = _counter(REQUESTS, own)
-        self.durations = _histogram(DURATIONS, own)
-        self.sent = _counter(SENT, own)
-        self._counters: dict[tuple[str, str, int], tuple[Counter, Histogram, Counter]] = {}
-
-        self.breaches = _counter(BREACHES, own)
-        self.loop_lag = _histogram(LOOP_LAG, own)
+        self.requests = counter(REQUESTS, own)
+        self.durations = histogram(DURATIONS, own)
+        self.sent = counter(SENT, own)
+        self.pulls = histogram(PULLS, own)
+        self.pushes = histogram(PUSHES, own)
+        self._counters: dict[tuple[str, str, int], tuple[Counter, Histogram, Counter, Histogram | None]] = {}
+        self.breaches = counter(BREACHES, own)
+        self.loop_lag = histogram(LOOP_LAG, own)
+        self.connections = _live(CONNECTIONS, own)
 
     def breached(self, limit: str) -> None:
         """A request was over a limit, and refused."""
@@ -47,23 +64,48 @@ class Metrics:
         """A request is over."""
         counters = self._counters.get((route, method, code))
         if counters is None:  # looking three of them up takes longer than counting
+            phase = PUSH_PHASES.get((route, method)) if code < HTTPStatus.MULTIPLE_CHOICES else None
             counters = (
                 self.requests.labels(route, method, str(code)),
                 self.durations.labels(route),
                 self.sent.labels(route),
+                self.pushes.labels(phase) if phase else None,
             )
             self._counters[route, method, code] = counters
-        requests, durations, bytes_sent = counters
+        requests, durations, bytes_sent, pushes = counters
         requests.inc()
         durations.observe(seconds)
         bytes_sent.inc(sent)
+        if pushes is not None:
+            pushes.observe(seconds)
 
-    async def watch_loop(self) -> None:
-        """Looks each second how late the event loop is, for ever."""
+    def pulled(self, phase: str, source: str, seconds: float) -> None:
+        """A pull that was picked to be measured got as far as *phase*."""
+        self.pulls.labels(phase, source).observe(seconds)
+
+    async def watch(self, connections: Callable[[], Mapping[str, int]]) -> None:
+        """Looks each second how late the event loop is, and how many *connections* are in use, for ever."""
         while True:
+            for use, number in connections().items():
+                self.connections.labels(use).set(number)
             due = monotonic() + LAG_EVERY_SECONDS
             await asyncio.sleep(LAG_EVERY_SECONDS)
             self.loop_lag.observe(max(monotonic() - due, 0.0))
+
+
+class TokenMetrics:
+    """What one web process counts of registry tokens."""
+
+    def __init__(self) -> None:
+        self.tokens = counter(TOKENS, CollectorRegistry())
+
+    def issued(self, *, cut: bool) -> None:
+        """A token was given out. cut: for less than was asked."""
+        self.tokens.labels("issued", "cut" if cut else "all").inc()
+
+    def refused(self, reason: str) -> None:
+        """None was given out."""
+        self.tokens.labels("refused", reason).inc()
 
 
 class StorageMetrics:
@@ -71,9 +113,9 @@ class StorageMetrics:
 
     def __init__(self) -> None:
         own = CollectorRegistry()
-        self.cache = _counter(CACHE, own)
-        self.cache_bytes = Gauge(CACHE_BYTES.name, CACHE_BYTES.help, registry=own, multiprocess_mode="livesum")
-        self.sync_failures = _counter(SYNC_FAILURES, own)
+        self.cache = counter(CACHE, own)
+        self.cache_bytes = _live(CACHE_BYTES, own)
+        self.sync_failures = counter(SYNC_FAILURES, own)
         self._hit, self._miss = self.cache.labels("true"), self.cache.labels("false")
 
     def asked(self, hit: bool) -> None:
@@ -108,15 +150,32 @@ class _Read:
 
 def exposition(folder: str, readings: Iterable[Reading]) -> bytes:
     """All metrics in the Prometheus text format. folder: where the processes keep theirs."""
+    _forget_ended(folder)
     registry = CollectorRegistry()
     MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
     registry.register(_Read(readings))
     return generate_latest(registry)
 
 
-def _counter(family: Family, registry: CollectorRegistry) -> Counter:
+def _forget_ended(folder: str) -> None:
+    """What processes that have ended, killed ones too, held at their end is not there any more."""
+    for pid in {int(path.stem.rpartition("_")[2]) for path in Path(folder).glob(LIVE)}:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
+
+
+def counter(family: Family, registry: CollectorRegistry) -> Counter:
+    """The counter of *family* in this process."""
     return Counter(family.name, family.help, family.label_names, registry=registry)
 
 
-def _histogram(family: Family, registry: CollectorRegistry) -> Histogram:
+def _live(family: Family, registry: CollectorRegistry) -> Gauge:
+    """A gauge of which each process has its own, to be added up while they live."""
+    return Gauge(family.name, family.help, family.label_names, registry=registry, multiprocess_mode="livesum")
+
+
+def histogram(family: Family, registry: CollectorRegistry) -> Histogram:
+    """The histogram of *family* in this process."""
     return Histogram(family.name, family.help, family.label_names, buckets=family.buckets, registry=registry)

@@ -18,7 +18,7 @@ async def context_of(request: HttpRequest) -> Context:
     if known is None:
         services: Services = request.app.state.services
         own: Any = request.scope["entrepot.request"]
-        known = request.scope[KNOWN] = Context(services, await services.authn.login(own, "api"))
+        known = request.scope[KNOWN] = Context(services, await services.authn.login(own, "api"), own)
     return known
 
 

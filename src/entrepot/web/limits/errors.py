@@ -43,12 +43,12 @@ class BodyBrokenError(InvalidError):
 class TooManyRequestsError(LimitError):
     """More requests at once than there may be, also after a wait for a turn."""
 
-    retry_after_seconds = 5
-
     def __init__(self, waited_seconds: float) -> None:
+        again = max(1, round(waited_seconds / 2))
         super().__init__(
-            f"too many of your requests at once: no turn came within {waited_seconds:g} s; try again later"
+            f"too many of your requests at once: no turn came within {waited_seconds:g} s; try again in {again} s"
         )
+        self.retry_after_seconds = again
 
 
 class ConditionRequiredError(PreconditionError):

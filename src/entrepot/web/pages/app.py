@@ -10,18 +10,25 @@ from starlette.routing import Route
 from entrepot.errors import EntrepotError
 from entrepot.web.asgi import Message, Receive, Scope, Send
 from entrepot.web.pages import (
+    account,
+    accounts,
     artifacts,
+    deletions,
     difference,
     help,  # noqa: A004  the page is called so
     home,
     operations,
     people,
     policies,
+    project_settings,
     projects,
     promotions,
     repositories,
     settings,
     sign_in,
+    storage,
+    tags,
+    trash,
     why,
 )
 from entrepot.web.pages.assets import Assets
@@ -34,15 +41,22 @@ from entrepot.web.services import Services
 PARTS: Final = (
     sign_in,
     home,
+    account,
+    accounts,
     projects,
+    project_settings,
     people,
+    trash,
+    deletions,
     artifacts,
     difference,
     why,
+    tags,
     repositories,
     promotions,
     policies,
     operations,
+    storage,
     settings,
     help,
 )

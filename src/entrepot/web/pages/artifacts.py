@@ -1,6 +1,7 @@
 """Pages: an artifact in its parts: verdict, findings, packages, layers, children, referrers, history."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -29,6 +30,9 @@ from entrepot.web.pages.why import address_of, judged
 
 MOST_REFERRERS: Final = 1_000
 OVERVIEW: Final = "overview"
+INDEX: Final = "index"
+OF_IMAGES: Final = ("findings", "packages", "layers")
+OF_INDEXES: Final = ("children",)
 LAYERS: Final = Listing(
     {"index": Field(Kind.NUMBER), "digest": Field(Kind.TEXT), "size": Field(Kind.BYTES), "step": Field(Kind.TEXT)},
     key="digest",
@@ -56,8 +60,15 @@ async def show_artifact(visit: Visit) -> Response:
     artifact = await _artifact(visit, Permission.REPO_READ)
     state = await visit.services.scans.state(artifact)
     commands = pull_commands(visit.services.service, f"{artifact.repository}@{artifact.digest}", secure=visit.secure)
+    project = await visit.context.project(Permission.REPO_READ, artifact.project)
+    repository = await visit.context.repository(Permission.REPO_READ, artifact.repository)
     return visit.page(
-        "artifact.html", **_frame(artifact, OVERVIEW), **await judged(visit, artifact, state), commands=commands
+        "artifact.html",
+        **_frame(artifact, OVERVIEW),
+        **await judged(visit, artifact, state),
+        commands=commands,
+        way=await visit.services.promotions.of_digest(project, artifact.digest),
+        refused_delete=visit.refused(Permission.REPO_DELETE, repository.resource),
     )
 
 
@@ -75,15 +86,17 @@ async def show_verdict(visit: Visit) -> Response:
 async def show_findings(visit: Visit) -> Response:
     """The open findings of an image."""
     artifact = await _artifact(visit, Permission.SCAN_READ)
+    if artifact.kind == INDEX:
+        return visit.go(f"{address_of(artifact.repository, artifact.digest)}/children")
     found = await visit.services.scans.findings(artifact)
     columns: tuple[Column[ImageFinding], ...] = (
         Column("severity", "Severity", lambda row: row.finding.severity.value, Shown.BADGE),
-        Column("id", "Finding", lambda row: row.finding.id, Shown.NAME),
+        Column("id", "Finding", lambda row: row.finding.id),
         Column("package", "Package", lambda row: row.finding.package),
         Column("version", "Version", lambda row: row.finding.version),
         Column("fixed_version", "Fixed in", lambda row: row.finding.fixed_version),
-        Column("counted", "Counts", lambda row: row.finding.counted, Shown.BOOLEAN),
-        Column("layer", "Layer", lambda row: row.origin.layer),
+        Column("counted", "Counts", lambda row: row.finding.counted, Shown.BOOLEAN, is_usual=False),
+        Column("layer", "Layer", lambda row: row.origin.layer, is_usual=False),
         Column("step", "Build step", lambda row: row.origin.step, Shown.STEP),
         Column("summary", "Summary", lambda row: row.finding.summary, Shown.LONG),
     )
@@ -93,7 +106,8 @@ async def show_findings(visit: Visit) -> Response:
         FINDINGS,
         columns,
         at_hand(found, FINDINGS, finding_value, finding_key),
-        empty="None is open.",
+        empty="No finding is open: nothing is known against the packages of this image.",
+        hint="severity>=high and fixable=true",
     )
     return _tab(visit, artifact, "findings", view)
 
@@ -105,7 +119,7 @@ async def show_packages(visit: Visit) -> Response:
     columns: tuple[Column[ImagePackage], ...] = (
         Column("name", "Name", lambda row: row.package.name),
         Column("version", "Version", lambda row: row.package.version),
-        Column("arch", "Architecture", lambda row: row.package.arch),
+        Column("arch", "Architecture", lambda row: row.package.arch, is_usual=False),
         Column("ecosystem", "Kind", lambda row: row.package.ecosystem),
         Column("namespace", "Namespace", lambda row: row.namespace),
         Column("source_name", "Source", lambda row: row.package.source_name),
@@ -113,7 +127,8 @@ async def show_packages(visit: Visit) -> Response:
         Column("layer", "Layer", lambda row: row.layer),
     )
     asked = at_hand(found, PACKAGES, package_value, package_key)
-    return _tab(visit, artifact, "packages", await listed(visit, "Packages", PACKAGES, columns, asked, empty="None."))
+    empty = "No package was found in it."
+    return _tab(visit, artifact, "packages", await listed(visit, "Packages", PACKAGES, columns, asked, empty=empty))
 
 
 async def show_layers(visit: Visit) -> Response:
@@ -130,7 +145,7 @@ async def show_layers(visit: Visit) -> Response:
         Column("digest", "Digest", lambda row: row.digest, Shown.DIGEST),
         Column("size", "Size", lambda row: row.size, Shown.BYTES),
         Column("step", "Build step", lambda row: steps[row.index], Shown.STEP),
-        Column("media_type", "Media type", lambda row: row.media_type),
+        Column("media_type", "Media type", lambda row: row.media_type, is_usual=False),
     )
     asked = at_hand(artifact.layers, LAYERS, value, lambda row: f"{row.index:06}")
     return _tab(visit, artifact, "layers", await listed(visit, "Layers", LAYERS, columns, asked, empty="It has none."))
@@ -202,9 +217,10 @@ async def show_history(visit: Visit) -> Response:
         visit,
         "History",
         EVENTS,
-        EVENT_COLUMNS,
+        HISTORY_COLUMNS,
         lambda wanted: visit.services.audit.page(site, about, wanted),
         empty="Nothing is on record.",
+        hint="action=manifest.pulled",
     )
     return _tab(visit, artifact, "history", view)
 
@@ -219,7 +235,7 @@ def _frame(artifact: Artifact, tab: str) -> dict[str, Any]:
         "artifact": artifact,
         "address": address_of(artifact.repository, artifact.digest),
         "tab": tab,
-        "tabs": [name for name in TABS if name != "children" or artifact.kind == "index"],
+        "tabs": [name for name in TABS if name not in (OF_IMAGES if artifact.kind == INDEX else OF_INDEXES)],
     }
 
 
@@ -234,16 +250,22 @@ def _tab(visit: Visit, artifact: Artifact, tab: str, view: View | None, refused:
 
 EVENT_COLUMNS: Final[tuple[Column[AuditRow], ...]] = (
     Column("at", "When", lambda row: row.at, Shown.TIME),
-    Column("action", "What", lambda row: row.action, Shown.NAME),
-    Column("actor", "Who", lambda row: row.actor or row.actor_kind, Shown.NAME),
+    Column("action", "What", lambda row: row.action),
+    Column("actor", "Who", lambda row: row.actor or row.actor_kind),
     Column("project", "Project", lambda row: row.project),
     Column("repository", "Repository", lambda row: row.repository),
     Column("reference", "Reference", lambda row: row.reference, Shown.DIGEST),
     Column("digest", "Digest", lambda row: row.digest, Shown.DIGEST),
     Column("outcome", "Outcome", lambda row: row.outcome, Shown.BADGE),
     Column("reason", "Reason", lambda row: row.reason, Shown.LONG),
-    Column("source_ip", "From", lambda row: row.source_ip, Shown.NAME),
-    Column("id", "Event", lambda row: row.id, Shown.CODE),
+    Column("source_ip", "From", lambda row: row.source_ip, is_usual=False),
+    Column("id", "Event", lambda row: row.id, Shown.CODE, is_usual=False),
+)
+SAID: Final = frozenset({"project", "repository", "digest"})
+"""What the page of an artifact says of each event there by itself."""
+
+HISTORY_COLUMNS: Final = tuple(
+    replace(column, is_usual=column.is_usual and column.name not in SAID) for column in EVENT_COLUMNS
 )
 TABS: Final[dict[str, Callable[[Visit], Awaitable[Response]]]] = {
     OVERVIEW: show_artifact,

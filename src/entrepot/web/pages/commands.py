@@ -21,7 +21,7 @@ def push_commands(host: str, repository: str, *, secure: bool) -> Lines:
     insecure = "" if secure else " --dest-tls-verify=false"
     target = f"{host}/{repository}:1.0"
     return (
-        ("push-login", "docker, first", f"docker login {host}"),
+        ("push-login", "once, to sign in", f"docker login {host}"),
         ("push-docker", "docker", f"docker tag image {target} && docker push {target}"),
         ("push-podman", "podman", f"podman push{tls} image {target}"),
         ("push-skopeo", "skopeo", f"skopeo copy{insecure} oci:image docker://{target}"),

@@ -1,5 +1,6 @@
 """Page: what one artifact of a repository has and another has not."""
 
+from collections import Counter
 from typing import Any, Final
 
 import msgspec
@@ -13,8 +14,11 @@ from entrepot.scanning.difference import findings_gained, packages_differ
 from entrepot.web.pages.lists import Column, Shown, answer, at_hand, listed
 from entrepot.web.pages.visit import Visit, page
 
+KINDS: Final = ("package", "finding", "layer")
 CHANGES: Final = Listing(
-    {"what": Field(Kind.TEXT), "change": Field(Kind.TEXT), "name": Field(Kind.TEXT)}, key="name", default="what"
+    {"what": Field(Kind.RANKED, KINDS), "change": Field(Kind.TEXT), "name": Field(Kind.TEXT)},
+    key="name",
+    default="what",
 )
 
 
@@ -34,24 +38,32 @@ async def show_difference(visit: Visit) -> Response:
     repository = await visit.context.repository(Permission.SCAN_READ, name)
     old, new = visit.word("from", 140), visit.word("to", 140)
     if not old or not new:
-        blank: dict[str, Any] = {"repository": repository.resource.name, "from": old, "to": new, "shared": 0}
+        blank: dict[str, Any] = {"repository": repository.resource.name, "from": old, "to": new}
         return visit.page("difference.html", view=None, **blank)
     before = await visit.context.artifact(Permission.SCAN_READ, name, old)
     after = await visit.context.artifact(Permission.SCAN_READ, name, new)
     rows = await _changes(visit, before, after)
     columns: tuple[Column[Change], ...] = (
-        Column("what", "What", lambda row: row.what, Shown.NAME),
-        Column("change", "Change", lambda row: row.change, Shown.NAME),
-        Column("name", "Name", lambda row: row.name),
-        Column("before", "Before", lambda row: row.before),
-        Column("after", "After", lambda row: row.after),
+        Column("what", "What", lambda row: row.what),
+        Column("change", "Change", lambda row: row.change, Shown.BADGE),
+        Column("name", "Name", lambda row: row.name, Shown.DIGEST),
+        Column("before", "Before", lambda row: row.before, Shown.DIGEST),
+        Column("after", "After", lambda row: row.after, Shown.DIGEST),
     )
     asked = at_hand(rows, CHANGES, getattr, lambda row: f"{row.what}\n{row.name}\n{row.before}\n{row.after}")
     view = await listed(
-        visit, "Differences", CHANGES, columns, asked, empty="They are the same.", others=("from", "to")
+        visit,
+        "Differences",
+        CHANGES,
+        columns,
+        asked,
+        empty="They are the same.",
+        others=("from", "to"),
+        hint="what=layer",
     )
     shared = len({layer.digest for layer in before.layers} & {layer.digest for layer in after.layers})
     values: dict[str, Any] = {"repository": name, "from": old, "to": new, "shared": shared}
+    values["counts"] = sorted(Counter((row.what, row.change) for row in rows).items())
     return answer(visit, "difference.html", view, **values)
 
 

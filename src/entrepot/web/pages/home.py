@@ -53,7 +53,14 @@ async def show_home(visit: Visit) -> Response:
     jobs_refused = visit.refused(Permission.SYSTEM_READ)
     jobs: list[JobRow] = [] if jobs_refused else await services.jobs.page("failed", None, None, MOST)
     return visit.page(
-        "home.html", blocked=blocked, full=full, jobs=jobs, jobs_refused=jobs_refused, waiting=waiting.items
+        "home.html",
+        blocked=blocked,
+        full=full,
+        jobs=jobs,
+        jobs_refused=jobs_refused,
+        waiting=waiting.items,
+        is_empty=not await services.catalog.projects(ids, None, 1),
+        create_refused=visit.refused(Permission.PROJECT_CREATE),
     )
 
 

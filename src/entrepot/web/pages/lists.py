@@ -1,7 +1,7 @@
 """The one list of all pages: filtered in its address, sorted, paged, and exported exactly as it is shown.
 
-Everything is in the address: `filter` in the language of `runtime/filters.py`, `sort`, `after`, `limit`, and `format`,
-which gives the same rows as CSV or JSON.
+Everything is in the address: `filter` in the language of `runtime/filters.py`, `sort`, `after`, `limit`, `columns`, and
+`format`, which gives the same rows and columns as CSV or JSON.
 """
 
 import csv
@@ -17,7 +17,7 @@ import msgspec
 from starlette.responses import Response
 
 from entrepot.errors import InvalidError
-from entrepot.runtime.filters import MAX_LENGTH, OPS, FilterInvalidError, Kind
+from entrepot.runtime.filters import MAX_LENGTH, OPS, FilterInvalidError, Kind, suggestion
 from entrepot.runtime.lists import Listing, Part, Wanted, part_of
 from entrepot.runtime.spreadsheet import harmless
 from entrepot.web.pages.visit import Visit
@@ -29,10 +29,9 @@ MAX_CURSOR: Final = 2_048
 
 
 class Shown(StrEnum):
-    """How a value is shown. NAME: short, on one line; LONG: sentences; STEP: code as long as sentences."""
+    """How a value is shown. LONG: sentences; STEP: code as long as sentences; DIGEST: one or several, shortened."""
 
     TEXT = "text"
-    NAME = "name"
     LONG = "long"
     STEP = "step"
     CODE = "code"
@@ -46,7 +45,8 @@ class Shown(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Column(Generic[T]):
     """A column. name: as exported, and as filtered and sorted if the listing has such a field; value: of a row;
-    link: the page a cell leads to, empty for none; sorts: whether its head offers to sort by it, if that is possible.
+    link: the page a cell leads to, empty for none; sorts: whether its head offers to sort by it, if that is possible;
+    is_usual: whether it is shown unless the address says which are.
     """
 
     name: str
@@ -55,6 +55,30 @@ class Column(Generic[T]):
     shown: Shown = Shown.TEXT
     link: Callable[[T], str] | None = None
     sorts: bool = True
+    is_usual: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What can be done to several rows at once. word: by which the page that is asked knows it; refused: why who looks
+    can't do it, empty if he can.
+    """
+
+    word: str
+    title: str
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk(Generic[T]):
+    """What can be done to chosen rows: *path* is asked what would become of them (`pages/several.py`).
+
+    key: what tells a row from all others there.
+    """
+
+    path: str
+    key: Callable[[T], str]
+    acts: Sequence[Act]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +120,29 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """A row as it is shown. key: what it is chosen by, empty where nothing is chosen."""
+
+    cells: Sequence[Cell]
+    buttons: Sequence[Button]
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class View:
-    """A list as it is shown. fault: why the filter can't be read; addresses of other views of it, empty for none."""
+    """A list as it is shown. fault: why the filter can't be read; addresses of other views of it, empty for none.
+
+    columns: all there are: name, title, whether it is shown; chosen: the names of those that the address asks for.
+    """
 
     caption: str
     headings: Sequence[Heading]
-    rows: Sequence[tuple[Sequence[Cell], Sequence[Button]]]
+    rows: Sequence[Row]
     names: Sequence[str]
+    columns: Sequence[tuple[str, str, bool]]
+    chosen: str
     acts: bool
+    bulk: Bulk[Any] | None
     empty: str
     where: str
     sort: str
@@ -126,12 +165,17 @@ async def listed(
     *,
     empty: str,
     actions: Sequence[Action[T]] = (),
+    bulk: Bulk[T] | None = None,
     others: Sequence[str] = (),
+    hint: str = "",
 ) -> View:
     """The list that the request's address asks for.
 
-    empty: what is said where there is nothing to filter; others: fields of the address that belong to the page.
+    empty: what is said where there is nothing to filter; others: fields of the address that belong to the page; hint: a
+    filter that somebody may want.
     """
+    wanted_columns = _columns(visit, columns)
+    shown = [each for each in columns if (each.name in wanted_columns if wanted_columns else each.is_usual)]
     query = {
         name: visit.word(name, most) for name, most in (("filter", MAX_LENGTH), ("sort", 64), ("after", MAX_CURSOR))
     }
@@ -146,7 +190,8 @@ async def listed(
     except FilterInvalidError as error:
         fault, sort = error.message, listing.default
     extra = [(name, visit.word(name)) for name in ("limit", *others)]
-    kept = {"filter": query["filter"], "sort": query["sort"], **dict(extra)}
+    chosen = ",".join(each.name for each in shown) if wanted_columns else ""
+    kept = {"filter": query["filter"], "sort": query["sort"], "columns": chosen, **dict(extra)}
 
     def address(**changes: str) -> str:
         fields = {name: value for name, value in {**kept, **changes}.items() if value}
@@ -154,14 +199,17 @@ async def listed(
 
     return View(
         caption=caption,
-        headings=[_heading(each, listing, sort, address) for each in columns],
-        rows=[(_cells(each, columns), _buttons(each, actions)) for each in part.items],
-        names=[column.name for column in columns],
+        headings=[_heading(each, listing, sort, address) for each in shown],
+        rows=[Row(_cells(each, shown), _buttons(each, actions), bulk.key(each) if bulk else "") for each in part.items],
+        names=[column.name for column in shown],
+        columns=[(each.name, each.title, each in shown) for each in columns],
+        chosen=chosen,
         acts=bool(actions),
+        bulk=bulk,
         empty=empty,
         where=query["filter"],
         sort=query["sort"],
-        hint=_hint(listing),
+        hint=hint or _hint(listing),
         fields=[(name, _kind(listing, name)) for name in listing.filters],
         fault=fault,
         next=address(after=part.next) if part.next else "",
@@ -199,9 +247,7 @@ def answer(visit: Visit, template: str, view: View, **values: Any) -> Response:
         case "csv":
             return _file(_as_csv(view), "text/csv; charset=utf-8", "csv")
         case "json":
-            rows = [
-                {name: _plain(cell) for name, cell in zip(view.names, cells, strict=True)} for cells, _ in view.rows
-            ]
+            rows = [{name: _plain(cell) for name, cell in zip(view.names, row.cells, strict=True)} for row in view.rows]
             return _file(msgspec.json.format(msgspec.json.encode(rows)), "application/json", "json")
         case _:
             raise InvalidError("csv or json", "format")
@@ -216,8 +262,8 @@ def _as_csv(view: View) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(view.names)
-    for cells, _ in view.rows:
-        values = ["" if (value := _plain(cell)) is None else str(value) for cell in cells]
+    for row in view.rows:
+        values = ["" if (value := _plain(cell)) is None else str(value) for cell in row.cells]
         writer.writerow([harmless(value) for value in values])
     return text.getvalue().encode()
 
@@ -227,6 +273,16 @@ def _plain(cell: Cell) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     return ", ".join(str(each) for each in value) if isinstance(value, tuple | list) else value
+
+
+def _columns(visit: Visit, columns: Sequence[Column[T]]) -> set[str]:
+    """The columns that the address asks for, as `columns=a,b` or as several fields; none for the usual ones."""
+    given = {name for text in visit.words("columns", MAX_LENGTH) for name in text.split(",") if name}
+    known = [each.name for each in columns]
+    for name in given:
+        if name not in known:
+            raise InvalidError(f"no such column{suggestion(name, known)}", "columns")
+    return given
 
 
 def _cells(row: T, columns: Sequence[Column[T]]) -> list[Cell]:
@@ -255,7 +311,8 @@ def _limit(visit: Visit) -> int:
 def _hint(listing: Listing) -> str:
     if not listing.filters:
         return ""
-    name = next((each for each in listing.filters if listing.fields[each].kind is Kind.TEXT), listing.filters[0])
+    texts = [each for each in listing.filters if listing.fields[each].kind is Kind.TEXT]
+    name = next((each for each in texts if each not in {"id", "digest"}), listing.filters[0])
     return f"{name}{OPS[listing.fields[name].kind][-1]}…"
 
 

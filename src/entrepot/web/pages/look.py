@@ -18,10 +18,15 @@ COLORS: Final = {
     "done": "green",
     "ok": "green",
     "complete": "green",
+    "executed": "green",
+    "added": "green",
     "warn": "yellow",
     "pending": "azure",
     "queued": "azure",
     "analysing": "azure",
+    "enforce": "azure",
+    "low": "azure",
+    "medium": "yellow",
     "waiting": "azure",
     "running": "azure",
     "block": "red",
@@ -58,6 +63,7 @@ class Look:
             "absolute": absolute,
             "size": byte_size,
             "short": short,
+            "counted": counted,
             "color": lambda word: COLORS.get(str(word), "secondary"),
         }
         return cls(environment, assets)
@@ -76,3 +82,8 @@ def short(digest: str) -> str:
     """A digest as it stands in tables: the algorithm and its first characters."""
     algorithm, colon, value = digest.partition(":")
     return f"{algorithm}:{value[:SHORT_DIGEST]}" if colon else digest
+
+
+def counted(number: int, noun: str) -> str:
+    """So many of *noun*, whose plural ends in s: `1 tag`, `3 tags`, `no tag`."""
+    return f"{number or 'no'} {noun}" if number in {0, 1} else f"{number:,} {noun}s"

@@ -22,6 +22,7 @@ NAVIGATION: Final = (
     Place("/feeds", "Feeds", "rss"),
     Place("/jobs", "Jobs", "list-checks"),
     Place("/audit", "Audit", "scroll-text"),
+    Place("/people", "People", "users"),
     Place("/settings", "Settings", "settings"),
     Place("/help", "Help", "circle-question-mark"),
 )

@@ -31,10 +31,7 @@ async def show_robots(visit: Visit) -> Response:
 async def create_robot(visit: Visit) -> Response:
     """Makes a robot, and shows its secret this once."""
     scoped = await project_of(visit, Permission.ROBOT_WRITE)
-    days = visit.form.get("days", "")
-    if not (days.isascii() and days.isdigit() and len(days) < 5):
-        raise InvalidError("a number of days", "days")
-    made = await visit.services.create_robot(scoped, visit.form.get("name", ""), _role(visit), int(days))
+    made = await visit.services.create_robot(scoped, visit.form.get("name", ""), _role(visit), days_of(visit))
     return await _robots(visit, scoped, made)
 
 
@@ -61,9 +58,17 @@ async def show_members(visit: Visit) -> Response:
         lambda _: "",
     )
     view = await listed(
-        visit, "Members", MEMBERS, columns, at_hand(rows, MEMBERS), empty="Nobody yet.", actions=(remove,)
+        visit,
+        "Members",
+        MEMBERS,
+        columns,
+        at_hand(rows, MEMBERS),
+        empty="Nobody has a role on this project alone; admins of the whole site see it anyway.",
+        actions=(remove,),
+        hint="role=admin",
     )
-    return answer(visit, "members.html", view, project=scoped.resource.name, roles=[role.value for role in Role])
+    values = {"project": scoped.resource.name, "refused_people": visit.refused(Permission.ACCOUNT_MANAGE)}
+    return answer(visit, "members.html", view, **values)
 
 
 async def set_member(visit: Visit) -> Response:
@@ -84,8 +89,8 @@ async def _robots(visit: Visit, scoped: Scoped[Project], made: NewRobot | None) 
     columns: tuple[Column[RobotRow], ...] = (
         Column("login", "Login", lambda row: row.login, Shown.CODE),
         Column("role", "Role", lambda row: row.role),
-        Column("created_at", "Made", lambda row: row.created_at, Shown.TIME),
-        Column("expires_at", "Ends", lambda row: row.expires_at, Shown.TIME),
+        Column("created_at", "Created", lambda row: row.created_at, Shown.TIME),
+        Column("expires_at", "Expires", lambda row: row.expires_at, Shown.TIME),
     )
     delete: Action[RobotRow] = Action(
         "Delete",
@@ -101,8 +106,17 @@ async def _robots(visit: Visit, scoped: Scoped[Project], made: NewRobot | None) 
         lambda wanted: visit.services.accounts.robot_page(scoped, wanted),
         empty="No robot yet: make one below.",
         actions=(delete,),
+        hint="role=developer",
     )
     return answer(visit, "robots.html", view, project=scoped.resource.name, made=made)
+
+
+def days_of(visit: Visit) -> int:
+    """The days that the form says. Raises InvalidError."""
+    days = visit.form.get("days", "")
+    if not (days.isascii() and days.isdigit() and len(days) < 5):
+        raise InvalidError("a number of days", "days")
+    return int(days)
 
 
 def _role(visit: Visit) -> Role:

@@ -1,42 +1,19 @@
 """Page: the policy and, for each project, the mode in which it binds."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from starlette.responses import Response
 
 from entrepot.access.authorize import visible_projects
-from entrepot.policy.model import BASELINE, DEFAULT_MODE, Limit
-from entrepot.runtime.filters import Field, Kind
-from entrepot.runtime.lists import Listing
-from entrepot.web.pages.lists import Column, Shown, answer, at_hand, listed
+from entrepot.policy.model import BASELINE, Limit
+from entrepot.policy.queries import BINDINGS, Binding
+from entrepot.scanning.model import Severity
+from entrepot.web.pages.lists import Column, Shown, answer, listed
+from entrepot.web.pages.look import counted
 from entrepot.web.pages.visit import Visit, page
 
-MOST_PROJECTS: Final = 10_000
-POLICIES: Final = Listing(
-    {
-        "project": Field(Kind.TEXT),
-        "policy": Field(Kind.TEXT),
-        "mode": Field(Kind.TEXT),
-        "wanted": Field(Kind.TEXT),
-    },
-    key="project",
-    default="project",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """How a policy binds a project. wanted: a mode that was asked for and is not in force yet."""
-
-    project: str
-    policy: str
-    mode: str
-    wanted: str
-
-
 COLUMNS: Final[tuple[Column[Binding], ...]] = (
-    Column("project", "Project", lambda row: row.project, link=lambda row: f"/projects/{row.project}"),
+    Column("project", "Project", lambda row: row.project, link=lambda row: f"/projects/{row.project}/settings"),
     Column("policy", "Policy", lambda row: row.policy),
     Column("mode", "Mode", lambda row: row.mode, Shown.BADGE),
     Column("wanted", "Asked for", lambda row: row.wanted),
@@ -45,27 +22,25 @@ COLUMNS: Final[tuple[Column[Binding], ...]] = (
 
 async def show_policies(visit: Visit) -> Response:
     """What the policy allows, and how each project one sees is bound by it."""
-    projects = await visit.services.catalog.projects(visible_projects(visit.context.principal), None, MOST_PROJECTS)
-    modes = await visit.services.policy.modes(row.row_id for row in projects)
-    rows = []
-    for row in projects:
-        mode, wanted = modes.get(row.row_id, (DEFAULT_MODE, None))
-        rows.append(Binding(row.name, BASELINE.name, mode.value, wanted.value if wanted else ""))
-    limits = "; ".join(_words(limit) for limit in BASELINE.limits)
-    lead = (
-        f"The policy {BASELINE.name}: {limits}. A finding without a rating counts as "
-        f"{BASELINE.unknown_severity.value}. A scan that is not complete never passes. The mode of a project says what "
-        "a pull of a blocked image meets; it is set on the project's page."
-    )
+    ids = visible_projects(visit.context.principal)
     view = await listed(
-        visit, "Policies by project", POLICIES, COLUMNS, at_hand(rows, POLICIES), empty="No project yet."
+        visit,
+        "Policies by project",
+        BINDINGS,
+        COLUMNS,
+        lambda wanted: visit.services.policy.bindings(ids, wanted),
+        empty="No project yet.",
+        hint="mode=monitor",
     )
-    return answer(visit, "list.html", view, title="Policies", lead=lead)
+    unknown = BASELINE.unknown_severity.value
+    limits = [_words(limit) for limit in BASELINE.limits]
+    return answer(visit, "policies.html", view, policy=BASELINE.name, limits=limits, unknown=unknown)
 
 
 def _words(limit: Limit) -> str:
     fixable = " that can be fixed" if limit.fixable else ""
-    return f"at most {limit.maximum} findings of severity {limit.severity.value} or above{fixable} ({limit.id})"
+    above = "" if limit.severity is max(Severity, key=lambda each: each.rank) else " or above"
+    return f"{limit.id}: {counted(limit.maximum, 'finding')} of severity {limit.severity.value}{above}{fixable}"
 
 
 ROUTES: Final = (page("/policies", show_policies),)

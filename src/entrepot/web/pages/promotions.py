@@ -7,16 +7,18 @@ from starlette.responses import Response
 
 from entrepot.access.authorize import visible_projects
 from entrepot.access.model import Permission
-from entrepot.errors import InvalidError
-from entrepot.lifecycle.approve import OTHERS
+from entrepot.errors import EntrepotError, InvalidError, NotFoundError, UnavailableError
+from entrepot.lifecycle.errors import PromotionOverError
 from entrepot.lifecycle.model import Promotion, PromotionState
 from entrepot.lifecycle.promote import Wish
 from entrepot.lifecycle.promotion_lists import PROMOTIONS
-from entrepot.web.pages.lists import Column, Shown, answer, listed
+from entrepot.web.pages.lists import Act, Bulk, Column, Shown, answer, listed
+from entrepot.web.pages.several import Question, Thing, chosen, done, foreseen, tried
 from entrepot.web.pages.visit import Visit, action, page
 
 WAITING: Final = f"state={PromotionState.WAITING.value}"
 OVER: Final = "it is over"
+MAX_REASON: Final = 1_000
 
 
 def promotion_address(promotion: Promotion) -> str:
@@ -24,16 +26,30 @@ def promotion_address(promotion: Promotion) -> str:
     return f"/promotions/{promotion.id}"
 
 
+async def next_stages(visit: Visit, repository: str) -> tuple[str, list[str]]:
+    """The stage that the repository of that whole name is in, and those it leads to."""
+    project = await visit.context.project(Permission.REPO_READ, repository.partition("/")[0])
+    pipeline = await visit.services.promotions.pipeline(project)
+    here = pipeline.position(repository).stage.name
+    return here, [move.target for move in pipeline.moves if move.source == here]
+
+
 COLUMNS: Final[tuple[Column[Promotion], ...]] = (
-    Column("id", "Promotion", lambda row: row.id, Shown.CODE, promotion_address),
+    Column("references", "What", lambda row: [item.reference for item in row.items], Shown.DIGEST, promotion_address),
+    Column("source", "From", lambda row: row.source, link=lambda row: f"/repositories/{quote(row.source)}"),
+    Column("stage", "To stage", lambda row: row.stage),
     Column("state", "State", lambda row: row.state.value, Shown.BADGE),
-    Column("source", "From", lambda row: row.source, Shown.NAME, lambda row: f"/repositories/{quote(row.source)}"),
-    Column("references", "What", lambda row: [item.reference for item in row.items]),
-    Column("stage", "To", lambda row: row.stage, Shown.NAME),
     Column("approvals", "Approvals", lambda row: f"{len(row.approvals)} of {row.needed}"),
-    Column("actor", "Asked by", lambda row: row.actor, Shown.NAME),
-    Column("at", "Since", lambda row: row.at, Shown.TIME),
+    Column("actor", "Asked by", lambda row: row.actor),
+    Column("at", "Asked", lambda row: row.at, Shown.TIME),
+    Column("ended_at", "Ended", lambda row: row.ended_at, Shown.TIME, is_usual=False),
+    Column("target", "Into", lambda row: row.target, is_usual=False),
+    Column("id", "Promotion", lambda row: row.id, Shown.CODE, promotion_address, is_usual=False),
 )
+APPROVE: Final = "approve"
+REJECT: Final = "reject"
+CHOSEN: Final = "/promotions/chosen"
+BULK: Final[Bulk[Promotion]] = Bulk(CHOSEN, lambda row: row.id, (Act(APPROVE, "Approve…"), Act(REJECT, "Reject…")))
 
 
 async def show_promotions(visit: Visit) -> Response:
@@ -46,6 +62,8 @@ async def show_promotions(visit: Visit) -> Response:
         COLUMNS,
         lambda wanted: visit.services.promotions(ids, wanted),
         empty="No promotion yet: ask for one below.",
+        bulk=BULK,
+        hint="state=waiting",
     )
     return answer(visit, "promotions.html", view, waiting=f"?filter={quote(WAITING)}")
 
@@ -64,15 +82,40 @@ async def show_promotion(visit: Visit) -> Response:
     """One promotion, and what can be done about it."""
     project, found = await visit.context.promotion(Permission.REPO_READ, visit.http.path_params["promotion"])
     own = found.actor == visit.context.principal.actor.name
-    over = OVER if found.state is not PromotionState.WAITING else ""
-    decide = over or visit.refused(Permission.PROMOTION_APPROVE, project.resource)
     return visit.page(
         "promotion.html",
         promotion=found,
-        approve_refused=decide or (OTHERS if own else ""),
-        reject_refused=decide,
-        withdraw_refused=over or ("" if own else f"{found.actor} asked for it"),
+        project=project.resource.name,
+        verdicts=await _verdicts(visit, found),
+        is_over=found.state is not PromotionState.WAITING,
+        approve_refused=await _approve_refused(visit, found),
+        reject_refused=visit.refused(Permission.PROMOTION_APPROVE, project.resource),
+        withdraw_refused="" if own else f"{found.actor} asked for it",
     )
+
+
+async def _verdicts(visit: Visit, promotion: Promotion) -> dict[str, str]:
+    """The verdicts of now on what is promoted, by digest; none where its repository is gone."""
+    try:
+        source = await visit.context.repository(Permission.REPO_READ, promotion.source)
+    except NotFoundError:
+        return {}
+    found = await visit.services.policy.outcomes_of(source, [item.digest for item in promotion.items])
+    return {digest: outcome.value for digest, outcome in found.items()}
+
+
+async def _approve_refused(visit: Visit, promotion: Promotion) -> str:
+    """Why who looks can't approve it now; empty: he can. Asked of the approval itself, which is then rolled back."""
+    if promotion.state is not PromotionState.WAITING:
+        return OVER
+    try:
+        project, _ = await visit.context.promotion(Permission.PROMOTION_APPROVE, promotion.id)
+        await visit.services.decide_promotion.rehearse(project, promotion.id)
+    except UnavailableError:
+        raise
+    except EntrepotError as error:
+        return error.message
+    return ""
 
 
 async def approve(visit: Visit) -> Response:
@@ -85,10 +128,7 @@ async def approve(visit: Visit) -> Response:
 async def reject(visit: Visit) -> Response:
     """Ends it, with a reason."""
     project, found = await visit.context.promotion(Permission.PROMOTION_APPROVE, visit.http.path_params["promotion"])
-    reason = visit.form.get("reason", "").strip()
-    if not 1 <= len(reason) <= 1_000:
-        raise InvalidError("a reason of up to 1,000 characters: whoever asked reads it", "reason")
-    await visit.services.decide_promotion.reject(project, found.id, reason)
+    await visit.services.decide_promotion.reject(project, found.id, _reason(visit))
     return visit.go(promotion_address(found), "saved")
 
 
@@ -99,9 +139,78 @@ async def withdraw(visit: Visit) -> Response:
     return visit.go(promotion_address(found), "saved")
 
 
+async def foresee_promotions(visit: Visit) -> Response:
+    """What would become of several promotions."""
+    act = _act(visit.word("act"))
+    outcomes = await tried(await _things(visit), lambda each: _would_be(visit, act, each))
+    return foreseen(visit, _question(act), outcomes)
+
+
+async def decide_promotions(visit: Visit) -> Response:
+    """Approves or rejects several promotions, each by itself."""
+    act = _act(visit.form.get("act", ""))
+    reason = _reason(visit) if act == REJECT else ""
+
+    async def decide(thing: Thing) -> str:
+        project, _ = await visit.context.promotion(Permission.PROMOTION_APPROVE, thing.key)
+        if act == REJECT:
+            await visit.services.decide_promotion.reject(project, thing.key, reason)
+            return "is rejected"
+        made = await visit.services.decide_promotion.approve(project, thing.key)
+        return f"is {made.state.value}"
+
+    return await done(visit, _question(act), await _things(visit), decide, "decided")
+
+
+async def _things(visit: Visit) -> list[Thing]:
+    """What was chosen; what one may not see keeps its id for a name, as what is not there."""
+    things = []
+    for id_ in chosen(visit):
+        try:
+            _, found = await visit.context.promotion(Permission.REPO_READ, id_)
+            what = ", ".join(item.reference for item in found.items)
+            things.append(Thing(id_, f"{found.source} {what} to {found.stage}", promotion_address(found)))
+        except NotFoundError:
+            things.append(Thing(id_, id_))
+    return things
+
+
+async def _would_be(visit: Visit, act: str, thing: Thing) -> str:
+    project, found = await visit.context.promotion(Permission.PROMOTION_APPROVE, thing.key)
+    if act == REJECT:
+        if found.state is not PromotionState.WAITING:
+            raise PromotionOverError(f"this promotion is {found.state} already")
+        return "ends, and nothing moves"
+    made = await visit.services.decide_promotion.rehearse(project, thing.key)
+    if made.state is PromotionState.EXECUTED:
+        return f"is executed: it goes to {made.target}"
+    return f"has {len(made.approvals)} of {made.needed} approvals then, and waits on"
+
+
+def _act(text: str) -> str:
+    if text not in {APPROVE, REJECT}:
+        raise InvalidError(f"{APPROVE} or {REJECT}", "act")
+    return text
+
+
+def _question(act: str) -> Question:
+    if act == REJECT:
+        return Question("Reject promotions?", "Reject", CHOSEN, act, "/promotions", asks_why=True)
+    return Question("Approve promotions?", "Approve", CHOSEN, act, "/promotions", "Each is decided by itself.")
+
+
+def _reason(visit: Visit) -> str:
+    reason = visit.form.get("reason", "").strip()
+    if not 1 <= len(reason) <= MAX_REASON:
+        raise InvalidError(f"a reason of up to {MAX_REASON:,} characters: whoever asked reads it", "reason")
+    return reason
+
+
 ROUTES: Final = (
     page("/promotions", show_promotions),
     action("/promotions", ask),
+    page(CHOSEN, foresee_promotions),
+    action(CHOSEN, decide_promotions),
     page("/promotions/{promotion}", show_promotion),
     action("/promotions/{promotion}/approve", approve),
     action("/promotions/{promotion}/reject", reject),

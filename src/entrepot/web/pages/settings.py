@@ -25,17 +25,21 @@ COLUMNS: Final[tuple[Column[SettingRow], ...]] = (
     Column("name", "Setting", lambda row: row.name, Shown.CODE),
     Column("value", "Value", lambda row: row.value, Shown.CODE),
     Column("source", "From", lambda row: row.source, Shown.LONG),
-    Column("summary", "What it is", lambda row: row.summary, Shown.LONG),
+    Column("summary", "What it is", lambda row: row.summary.replace("`", ""), Shown.LONG),
 )
 
 
 async def show_settings(visit: Visit) -> Response:
     """The settings of this server."""
     visit.context.site(Permission.SYSTEM_READ)
-    lead = "They are set by flags, the environment, the secrets folder or entrepot.toml, and read at a start."
+    lead = (
+        "They are set by flags, the environment, the secrets folder or entrepot.toml, and read when the server starts."
+    )
     rows = visit.services.settings
-    view = await listed(visit, "Settings", SETTINGS, COLUMNS, at_hand(rows, SETTINGS), empty="None.")
-    return answer(visit, "list.html", view, title="Settings", lead=lead)
+    view = await listed(
+        visit, "Settings", SETTINGS, COLUMNS, at_hand(rows, SETTINGS), empty="None.", hint="source!=default"
+    )
+    return answer(visit, "settings.html", view, lead=lead)
 
 
 ROUTES: Final = (page("/settings", show_settings),)

@@ -1,4 +1,4 @@
-"""Pages: signing in by password or link, signing out, the color scheme, and one's own sessions."""
+"""Pages: signing in by password or link, signing out, and the color scheme."""
 
 from typing import Any, Final
 
@@ -7,29 +7,14 @@ from starlette.responses import Response
 from entrepot.access.errors import CredentialsInvalidError, PermissionDeniedError
 from entrepot.access.hot import PASSWORD
 from entrepot.access.model import Principal
-from entrepot.access.sessions import Session
 from entrepot.errors import EntrepotError, LimitError
-from entrepot.runtime.filters import Field, Kind
-from entrepot.runtime.lists import Listing
 from entrepot.web.errors import answer_for
-from entrepot.web.pages.lists import Action, Column, Shown, answer, at_hand, listed
-from entrepot.web.pages.visit import THEMES, Guest, Visit, action, known, open_action, open_page, own_path, page
+from entrepot.web.pages.visit import THEMES, Guest, Visit, action, known, open_action, open_page, own_path
 from entrepot.web.refusals import record
 
 MAX_CODE: Final = 128
 YEAR_SECONDS: Final = 365 * 24 * 3600
 PASSWORD_ONLY: Final = "sign in with your password: robots and personal tokens open /v2 and the API"  # noqa: S105
-SESSIONS: Final = Listing(
-    {
-        "id": Field(Kind.TEXT),
-        "used_at": Field(Kind.INSTANT),
-        "created_at": Field(Kind.INSTANT),
-        "source_ip": Field(Kind.TEXT),
-        "user_agent": Field(Kind.TEXT),
-    },
-    key="id",
-    default="-used_at",
-)
 
 
 async def first(guest: Guest) -> Response:
@@ -87,32 +72,6 @@ async def set_theme(guest: Guest) -> Response:
     return response
 
 
-async def show_account(visit: Visit) -> Response:
-    """One's own roles and sessions."""
-    own = visit.session.id
-    columns: tuple[Column[Session], ...] = (
-        Column("user_agent", "Browser", lambda each: each.user_agent),
-        Column("source_ip", "Address", lambda each: each.source_ip),
-        Column("created_at", "Signed in", lambda each: each.created_at, Shown.TIME),
-        Column("used_at", "Last used", lambda each: each.used_at, Shown.TIME),
-        Column("ends_at", "Ends at the latest", lambda each: each.ends_at, Shown.TIME),
-        Column("own", "This one", lambda each: each.id == own, Shown.BOOLEAN),
-    )
-    end: Action[Session] = Action(
-        "End", lambda each: f"/account/sessions/{each.id}/end", lambda each: each.source_ip, lambda _: ""
-    )
-    rows = await visit.services.sessions.of(visit.context.principal)
-    view = await listed(visit, "Sessions", SESSIONS, columns, at_hand(rows, SESSIONS), empty="None.", actions=(end,))
-    roles = sorted({grant.role.value for grant in visit.context.principal.grants})
-    return answer(visit, "account.html", view, roles=", ".join(roles))
-
-
-async def end_session(visit: Visit) -> Response:
-    """Ends one of one's own sessions."""
-    await visit.services.sessions.end(visit.context.principal, visit.http.path_params["id"])
-    return visit.go("/account", "removed")
-
-
 async def _enter(guest: Guest, principal: Principal, by: str, after: str) -> Response:
     before = await known(guest.http)
     if isinstance(before, Visit):  # nobody goes on in a session of before
@@ -140,6 +99,4 @@ ROUTES: Final = (
     open_action("/sign-in/link", sign_in_by_link),
     action("/sign-out", sign_out),
     open_action("/theme", set_theme),
-    page("/account", show_account),
-    action("/account/sessions/{id}/end", end_session),
 )

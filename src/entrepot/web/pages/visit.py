@@ -6,7 +6,7 @@ our own origin, as the browser says, and bring the token of the session, which n
 """
 
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -22,6 +22,7 @@ from entrepot.access.sessions import Session
 from entrepot.errors import InvalidError
 from entrepot.web.context import SITE, Context
 from entrepot.web.pages.look import Look
+from entrepot.web.pages.multipart import read_form
 from entrepot.web.pages.navigation import NAVIGATION
 from entrepot.web.request import Request
 from entrepot.web.services import Services
@@ -38,6 +39,10 @@ DONE: Final[Mapping[str, str]] = {
     "restored": "The tag was moved back, as a new move.",
     "requested": "It is on its way: a job does it, see the list of jobs.",
     "undone": "The deletion was taken back.",
+    "trashed": "It is in the trash now, and can be taken back from there for a time.",
+    "asked": "It is asked for: another admin confirms it within a day.",
+    "decided": "All that was chosen is decided.",
+    "password": "Your password is changed; other browsers are signed out.",
     "signed-out": "You are signed out.",
 }
 """What a page says after a change, by the word in its address: never a text from there."""
@@ -45,13 +50,14 @@ DONE: Final[Mapping[str, str]] = {
 
 @dataclass(slots=True)
 class Guest:
-    """A request whose sender need not be known. form: the fields of a POST."""
+    """A request whose sender need not be known. form: the fields of a POST, the last of each; sent: all, in order."""
 
     http: HttpRequest
     own: Request
     services: Services
     look: Look
     form: Mapping[str, str]
+    sent: Sequence[tuple[str, str]]
 
     @property
     def secure(self) -> bool:
@@ -75,6 +81,14 @@ class Guest:
         if len(text) > limit or "\0" in text:
             raise InvalidError(f"at most {limit} characters, and no NUL", name)
         return text
+
+    def words(self, name: str, limit: int = 255) -> list[str]:
+        """All that the form, or else the query, has as *name*, each once. Raises InvalidError as `word`."""
+        given = self.sent if self.http.method == "POST" else self.http.query_params.multi_items()
+        texts = list(dict.fromkeys(text for field, text in given if field == name))
+        if any(len(text) > limit or "\0" in text for text in texts):
+            raise InvalidError(f"at most {limit} characters each, and no NUL", name)
+        return texts
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
         """The page *template* with *values*."""
@@ -120,6 +134,7 @@ class Visit(Guest):
 
 
 Show = Callable[[Visit], Awaitable[Response]]
+Take = Callable[[Visit, AsyncIterator[bytes]], Awaitable[Response]]
 Greet = Callable[[Guest], Awaitable[Response]]
 
 
@@ -146,9 +161,25 @@ def action(path: str, act: Show) -> Route:
         visit = await _signed_in(guest)
         if visit is None:
             return guest.go("/sign-in")
-        if not hmac.compare_digest(guest.form.get("csrf", "").encode(), visit.session.csrf.encode()):
-            raise PermissionDeniedError(STALE, "form.send")
+        check_token(visit)
         return await act(visit)
+
+    return Route(path, endpoint, methods=["POST"])
+
+
+def upload(path: str, take: Take) -> Route:
+    """What a form with a file that is sent to *path* does; the file is read as it comes, its fields before it."""
+
+    async def endpoint(http: HttpRequest) -> Response:
+        guest = await _guest(http, read=False)
+        check_origin(guest)
+        visit = await _signed_in(guest)
+        if visit is None:
+            return guest.go("/sign-in")
+        form = await read_form(guest.own.headers.get("content-type", ""), guest.own.body())
+        visit.form, visit.sent = form.fields, tuple(form.fields.items())
+        check_token(visit)
+        return await take(visit, form.file)
 
     return Route(path, endpoint, methods=["POST"])
 
@@ -182,6 +213,12 @@ def check_origin(guest: Guest) -> None:
         raise PermissionDeniedError(FOREIGN, "form.send")
 
 
+def check_token(visit: Visit) -> None:
+    """Lets pass what a page of this very session sent. Raises PermissionDeniedError."""
+    if not hmac.compare_digest(visit.form.get("csrf", "").encode(), visit.session.csrf.encode()):
+        raise PermissionDeniedError(STALE, "form.send")
+
+
 def own_path(text: str) -> str:
     """*text* if it is a path of ours, else `/`: no other host, by whichever spelling browsers know."""
     good = text.startswith("/") and text[1:2] != "/" and "\\" not in text and len(text) <= MAX_PATH
@@ -204,16 +241,16 @@ async def stranger(http: HttpRequest) -> Guest:
 
 async def _guest(http: HttpRequest, *, read: bool = True) -> Guest:
     own: Request = http.scope["entrepot.request"]
-    form: dict[str, str] = {}
+    sent: list[tuple[str, str]] = []
     if read and http.method == "POST":
         try:
             body = (await http.body()).decode()
-            form = dict(parse_qsl(body, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"))
+            sent = parse_qsl(body, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
         except ValueError:
-            raise InvalidError("the form is not readable") from None
-        if any("\0" in value for value in form.values()):
+            raise InvalidError(f"the form is not readable: it has up to {MAX_FIELDS} fields") from None
+        if any("\0" in value for _, value in sent):
             raise InvalidError("no NUL is allowed in a form")
-    return Guest(http, own, http.app.state.services, http.app.state.look, form)
+    return Guest(http, own, http.app.state.services, http.app.state.look, dict(sent), sent)
 
 
 async def _signed_in(guest: Guest, *, is_use: bool = True) -> Visit | None:
@@ -224,5 +261,5 @@ async def _signed_in(guest: Guest, *, is_use: bool = True) -> Visit | None:
     session, principal = found
     guest.own.principal = principal
     await guest.services.authn.admission.by_principal(guest.own, principal)
-    context = Context(guest.services, principal)
-    return Visit(guest.http, guest.own, guest.services, guest.look, guest.form, context, session)
+    context = Context(guest.services, principal, guest.own)
+    return Visit(guest.http, guest.own, guest.services, guest.look, guest.form, guest.sent, context, session)

@@ -61,6 +61,8 @@ async def _send(
     if part is not None:
         status, length = 206, part[1] - part[0]
         headers = [*headers, ("content-range", f"bytes {part[0]}-{part[1] - 1}/{size}")]
+    if request.times is not None:
+        request.times.source = content.source
     if content.data is not None:
         await respond(request, status, [*headers, ("content-length", str(length))], bytes(content.data))
     elif content.pieces is not None:

@@ -1,14 +1,40 @@
 """What is declared of metrics is what the code that fills them says."""
 
 import re
+from typing import get_args
 
 import pytest
 
-from entrepot.policy.model import Outcome
+from entrepot.content.model import Source
+from entrepot.lifecycle.collect import Collected
+from entrepot.lifecycle.jobs import CheckStorage, Collect, Scrub
+from entrepot.policy.jobs import ApplyMode, Evaluate
+from entrepot.policy.model import BASELINE, SCAN, Mode, Outcome
 from entrepot.runtime.jobs.model import CONCURRENCY
-from entrepot.runtime.telemetry.families import FAMILIES, FINDINGS, GATES, LIMITS, QUEUES, SCANS, Kind, undeclared
+from entrepot.runtime.telemetry.families import (
+    COLLECTED,
+    DECISIONS,
+    FAMILIES,
+    FINDINGS,
+    GATES,
+    JOB_NAMES,
+    LIMITS,
+    NO_RULE,
+    PHASE,
+    PULLS,
+    QUEUES,
+    SCANS,
+    TOKENS,
+    Kind,
+    undeclared,
+)
+from entrepot.runtime.telemetry.metrics import PUSH_PHASES
+from entrepot.scanning.jobs import ApplyFeed, Rematch, ScanImage, ScanLayer
 from entrepot.scanning.model import ScanStatus, Severity
 from entrepot.web.limits.breaches import BREACHES
+from entrepot.web.v2.token import REASONS
+
+JOBS = (ScanLayer, ScanImage, Rematch, Evaluate, ApplyMode, ApplyFeed, Collect, Scrub, CheckStorage)
 
 
 def test_values_of_labels_are_those_of_the_code() -> None:
@@ -17,6 +43,16 @@ def test_values_of_labels_are_those_of_the_code() -> None:
     assert set(SCANS.labels[0].values) == set(ScanStatus)
     assert set(FINDINGS.labels[0].values) == set(Severity)
     assert set(GATES.labels[0].values) == set(Outcome)
+    assert set(JOB_NAMES) == {job.NAME for job in JOBS}
+    assert [set(label.values) for label in DECISIONS.labels] == [
+        {*(limit.id for limit in BASELINE.limits), SCAN, NO_RULE},
+        set(Mode),
+        set(Outcome),
+    ]
+    assert set(COLLECTED.labels[0].values) < set(Collected.__slots__)
+    assert set(TOKENS.labels[1].values) == {"all", "cut", *REASONS.values()}
+    assert set(PULLS.labels[1].values) == {"token", "secret", "database", *get_args(Source)}
+    assert set(PUSH_PHASES.values()) < set(PHASE.values)
 
 
 def test_names_say_what_they_count_and_in_which_unit() -> None:

@@ -11,10 +11,10 @@ from entrepot.runtime.telemetry import logs
 @pytest.fixture(autouse=True)
 def restored() -> object:
     root = logging.getLogger()
-    before = (root.handlers, root.level)
+    before, configured = (root.handlers, root.level), structlog.get_config()
     yield
     root.handlers, root.level = before
-    structlog.reset_defaults()
+    structlog.configure(**configured)
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
