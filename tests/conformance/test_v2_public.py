@@ -100,6 +100,20 @@ def test_private_and_absent_look_alike_to_who_is_not_logged_in(
     assert {status for _, _, status, _ in views} == {403}
 
 
+def test_who_has_not_logged_in_is_not_told_who_removed_an_image(
+    anonymous: Registry, registry: Registry, public: str
+) -> None:
+    registry.ask("DELETE", f"/v2/{public}/manifests/v1")
+    client = anonymous.scoped(f"repository:{public}:pull")
+
+    gone = client.ask("GET", f"/v2/{public}/manifests/v1")
+    told = registry.ask("GET", f"/v2/{public}/manifests/v1")
+
+    assert (gone.status, told.status) == (404, 404)
+    assert b"removed" not in gone.body
+    assert b"was removed" in told.body
+
+
 def test_what_is_absent_in_a_public_project_is_404(anonymous: Registry, public: str) -> None:
     other = f"{public}-none"
     client = anonymous.scoped(f"repository:{public}:pull", f"repository:{other}:pull")

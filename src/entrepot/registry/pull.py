@@ -6,7 +6,7 @@ from typing import Final
 
 from entrepot.access.authorize import authorize
 from entrepot.access.errors import PermissionDeniedError
-from entrepot.access.model import Permission, Principal, Project, Repository
+from entrepot.access.model import ANONYMOUS, Permission, Principal, Project, Repository
 from entrepot.access.scoped import Scoped
 from entrepot.catalog.errors import BlobUnknownError, ManifestUnknownError, RepositoryUnknownError
 from entrepot.clock import Clock
@@ -22,6 +22,7 @@ from entrepot.registry.visibility import warning_for
 from entrepot.runtime.shown import relative
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MINUTE_US: Final = 60 * 1_000_000
 HALF_A_LEASE_US: Final = 12 * 3600 * 1_000_000
 
 
@@ -48,7 +49,7 @@ class Pull:
         if found is None:
             raise RepositoryUnknownError
         if found.digest is None:
-            raise ManifestUnknownError(await self._what_happened(found.repository, checked))
+            raise ManifestUnknownError(await self._what_happened(principal, found.repository, checked))
         warning = warning_for(found, reference, self._now_us(), self.pages)
         action = "manifest.resolved" if head else "manifest.pulled"
         self.log.pulled(principal.actor, action, name, reference, found.digest, warning)
@@ -93,10 +94,13 @@ class Pull:
         """Refuses before a body is read. Raises as `repository`."""
         await self.repository(principal, Permission.REPO_PUSH, name)
 
-    async def _what_happened(self, repository: Repository, reference: str) -> str:
-        """Why there is no *reference*: who removed it, and how it comes back; for who may read there."""
-        now = self.clock.now()
-        removed = await self.reads.removed(repository.id, reference, self._now_us())
+    async def _what_happened(self, principal: Principal, repository: Repository, reference: str) -> str:
+        """Why there is no *reference*: who removed it, and how it comes back; names of people are not for everybody."""
+        now, now_us = self.clock.now(), self._now_us()
+        removed = None
+        if principal.actor.kind != ANONYMOUS:
+            # To the minute: questions that differ each time would fill the reader's memory.
+            removed = await self.reads.removed(repository.id, reference, now_us - now_us % MINUTE_US)
         if removed is None:
             return f"{repository.name} has no {reference}"
         when = relative(EPOCH + timedelta(microseconds=removed.at), now)
