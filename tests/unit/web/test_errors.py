@@ -42,7 +42,8 @@ def test_every_error_a_request_can_meet_has_a_row_of_its_own() -> None:
 
     assert without == {
         "entrepot.access.keys.KeyInvalidError",  # raised at the start, before any request
-        "entrepot.scanning.extractor.MetadataInvalidError",  # ends in the facts of a layer
+        "entrepot.scanning.extractor.LimitExceededError",  # ends, as the next one, in the facts of a layer
+        "entrepot.scanning.extractor.MetadataInvalidError",
     }
 
 
