@@ -9,6 +9,7 @@ it finishes its requests. So each is told once, and hears it when it is able to.
 """
 
 import asyncio
+import gc
 import mmap
 import multiprocessing
 import os
@@ -131,7 +132,10 @@ class WebServer:
         asyncio.get_event_loop().call_later(SETTLE_SECONDS, _unblock)
         if self.lifeline:
             self.lifeline.hold()
-        return self.load()
+        app = self.load()
+        gc.collect()
+        gc.freeze()  # what lives as long as the process need not be looked at again and again
+        return app
 
 
 def _block() -> None:
