@@ -9,6 +9,7 @@ it finishes its requests. So each is told once, and hears it when it is able to.
 """
 
 import asyncio
+import ctypes
 import gc
 import mmap
 import multiprocessing
@@ -16,6 +17,7 @@ import os
 import signal
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
@@ -32,6 +34,11 @@ STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 
 SETTLE_SECONDS: Final = 0.5
 """How long after it is loaded a worker hears these signals: by then its loop runs, and granian listens."""
+
+M_ARENA_MAX: Final = -8
+"""mallopt's number for it. Spec: malloc.h of the GNU C library."""
+
+ARENAS: Final = 2
 
 BUFFER_BYTES: Final = 128 * 1_024
 """A connection's buffer at its largest. It bounds the pieces in which a body reaches us (400 MB came in 0.7 s in pieces
@@ -132,10 +139,20 @@ class WebServer:
         asyncio.get_event_loop().call_later(SETTLE_SECONDS, _unblock)
         if self.lifeline:
             self.lifeline.hold()
+        _share_arenas()
         app = self.load()
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked at again and again
         return app
+
+
+def _share_arenas() -> None:
+    """Threads share two of the C library's arenas: what each keeps to itself of the pieces of blobs adds up.
+
+    Measured: 32 clients that pull, 303 instead of 366 MB at most, and a little faster.
+    """
+    with suppress(AttributeError):  # another C library than GNU's
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
 
 
 def _block() -> None:
