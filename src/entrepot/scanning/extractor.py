@@ -1,7 +1,7 @@
 """The port between the walk over a layer and the ecosystems: one member's bytes in, packages out."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol, TypeVar, runtime_checkable
 
 import msgspec
@@ -18,6 +18,7 @@ DOCUMENT_BYTES: Final = 8 << 20
 MOST_OBJECTS: Final = 250_000  # of a JSON document, whose smallest object takes 3 bytes there and 200 here
 
 T = TypeVar("T")
+Entry = TypeVar("Entry")
 
 
 class MetadataInvalidError(InvalidError):
@@ -166,11 +167,12 @@ def lines(reader: MemberReader) -> Iterator[bytes]:
         yield carry
 
 
-def value(raw: bytes) -> str:
+def value(raw: bytes | str) -> str:
     """A field's text without surrounding blanks; what is no UTF-8 or can't be printed is shown in hexadecimal.
 
     Raises MetadataInvalidError if it is longer than any honest name or version (LONGEST_VALUE bytes).
     """
+    raw = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
     if len(raw) > LONGEST_VALUE:
         raise MetadataInvalidError("a field of more than 1,024 bytes")
     text = raw.decode("utf-8", "backslashreplace").strip()
@@ -198,3 +200,42 @@ def decoded(data: bytes | bytearray, decoder: msgspec.json.Decoder[T]) -> T:
         return decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise MetadataInvalidError("not a JSON document of the form it should have") from None
+
+
+def each(entries: Iterable[Entry], package: Callable[[Entry], Package | None]) -> Iterator[Package]:
+    """What *package* makes of each of *entries*; one that it can't understand spoils no other.
+
+    Raises MetadataInvalidError at the end: the first that *package* raised.
+    """
+    defect: MetadataInvalidError | None = None
+    for entry in entries:
+        try:
+            made = package(entry)
+        except MetadataInvalidError as error:
+            defect = defect or error
+        else:
+            if made is not None:
+                yield made
+    if defect is not None:
+        raise defect
+
+
+def library(
+    ecosystem: str, name: bytes | str, version: bytes | str, path: str, *, source_name: str = "", arch: str = ""
+) -> Package:
+    """A package of a language, which has no sources but itself. source_name: *name* as it is compared, if otherwise.
+
+    Raises MetadataInvalidError without a name or a version.
+    """
+    name, version = value(name), value(version)
+    if not name or not version:
+        raise MetadataInvalidError("a package without a name or a version")
+    return Package(
+        ecosystem=ecosystem,
+        name=name,
+        version=version,
+        arch=arch,
+        source_name=source_name or name,
+        source_version=version,
+        path=path,
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
-from entrepot.scanning.extractor import MemberReader, MetadataInvalidError, lines, value
+from entrepot.scanning.extractor import MemberReader, MetadataInvalidError, each, lines, value
 from entrepot.scanning.model import Package
 
 FIELDS: Final = frozenset((b"P:", b"V:", b"A:", b"o:"))
@@ -25,14 +25,7 @@ class ApkExtractor:
 
         Raises MetadataInvalidError at the end of the file if an entry had no usable name or version.
         """
-        defect: MetadataInvalidError | None = None
-        for fields in _entries(reader):
-            try:
-                yield _package(fields, path)
-            except MetadataInvalidError as error:
-                defect = defect or error
-        if defect is not None:
-            raise defect
+        yield from each(_entries(reader), lambda fields: _package(fields, path))
 
 
 def _entries(reader: MemberReader) -> Iterator[dict[bytes, bytes]]:

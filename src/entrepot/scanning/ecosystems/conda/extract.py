@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from entrepot.scanning.extractor import MemberReader, MetadataInvalidError, document, value
+from entrepot.scanning.extractor import MemberReader, document, library, value
 from entrepot.scanning.model import Package
 
 FOLDER: Final = "conda-meta"
@@ -44,15 +44,4 @@ class CondaExtractor:
         Raises MetadataInvalidError if it is no record, or names no package or version.
         """
         record = document(reader, _DECODER, RECORD_BYTES)
-        name, version = value(record.name.encode()), value(record.version.encode())
-        if not name or not version:
-            raise MetadataInvalidError("a record without name or version")
-        yield Package(
-            ecosystem="conda",
-            name=name,
-            version=version,
-            arch=value(record.subdir.encode()),
-            source_name=name,
-            source_version=version,
-            path=path,
-        )
+        yield library("conda", record.name, record.version, path, arch=value(record.subdir))

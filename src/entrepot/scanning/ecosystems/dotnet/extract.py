@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from entrepot.scanning.extractor import MemberReader, MetadataInvalidError, document, value
+from entrepot.scanning.extractor import MemberReader, document, each, library, value
 from entrepot.scanning.model import Package
 
 ENDING: Final = ".deps.json"
@@ -67,31 +67,15 @@ class DotnetExtractor:
         """
         manifest = document(reader, _DECODER)
         targets = manifest.targets.get(manifest.runtime_target.name, {})
-        defect: MetadataInvalidError | None = None
-        for key, library in manifest.libraries.items():
-            files = targets.get(key)
-            if library.type not in TYPES or (files is not None and not files.are_there):
-                continue
-            try:
-                yield _package(key, library.type, path)
-            except MetadataInvalidError as error:
-                defect = defect or error
-        if defect is not None:
-            raise defect
+        there = (
+            (key, found.type)
+            for key, found in manifest.libraries.items()
+            if found.type in TYPES and ((files := targets.get(key)) is None or files.are_there)
+        )
+        yield from each(there, lambda named: _package(*named, path))
 
 
 def _package(key: str, kind: str, path: str) -> Package:
-    name, _, version = (value(part.encode()) for part in key.partition("/"))
-    if kind == RUNTIME_PACK:
-        name = name.removeprefix(f"{RUNTIME_PACK}.")
-    if not name or not version:
-        raise MetadataInvalidError("a library that is not name/version")
-    return Package(
-        ecosystem="nuget",
-        name=name,
-        version=version,
-        arch="",
-        source_name=name.lower(),
-        source_version=version,
-        path=path,
-    )
+    name, _, version = key.partition("/")
+    name = value(name).removeprefix(f"{RUNTIME_PACK}." if kind == RUNTIME_PACK else "")
+    return library("nuget", name, version, path, source_name=name.lower())

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
-from entrepot.scanning.extractor import MemberReader, MetadataInvalidError, lines, value
+from entrepot.scanning.extractor import MemberReader, MetadataInvalidError, each, lines, value
 from entrepot.scanning.model import Package
 
 STATUS: Final = "var/lib/dpkg/status"
@@ -36,17 +36,7 @@ class DpkgExtractor:
 
         Raises MetadataInvalidError at the end of the file if a paragraph had no usable name, version or source.
         """
-        defect: MetadataInvalidError | None = None
-        for fields in _paragraphs(reader):
-            try:
-                package = _package(fields, path)
-            except MetadataInvalidError as error:
-                defect = defect or error
-            else:
-                if package is not None:
-                    yield package
-        if defect is not None:
-            raise defect
+        yield from each(_paragraphs(reader), lambda fields: _package(fields, path))
 
 
 def _paragraphs(reader: MemberReader) -> Iterator[dict[bytes, bytes]]:

@@ -152,7 +152,7 @@ def _modules(lines: Iterator[str]) -> Iterator[tuple[str, str]]:
     for index, (name, version) in enumerate(modules):
         is_main = index == 0 and version in {"", DEVELOPMENT}
         shown = linked if is_main and linked else version or DEVELOPMENT
-        yield value(name.encode()), value(shown.encode())
+        yield value(name), value(shown)
 
 
 def _replacement(name: str, columns: list[str]) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from entrepot.scanning.ecosystems.java.names import (
     from_properties,
     main_attributes,
 )
-from entrepot.scanning.extractor import Aside, LimitExceededError, MemberReader, MetadataInvalidError, aside, value
+from entrepot.scanning.extractor import Aside, LimitExceededError, MemberReader, MetadataInvalidError, aside, library
 from entrepot.scanning.model import Package
 
 ENDINGS: Final = (".jar", ".war", ".ear", ".hpi", ".jpi")
@@ -55,7 +55,7 @@ class JavaExtractor:
                 continue
             found.add(coordinates)
             try:
-                yield _package(coordinates, path)
+                yield library("maven", coordinates.name, coordinates.version, path)
             except MetadataInvalidError as error:
                 reading.note(error)
         if reading.defect is not None:
@@ -119,18 +119,3 @@ class _Reading:
 def _is_missing(own: Coordinates, file_name: str, held: set[str]) -> bool:
     """Whether an archive that holds others' pom.properties is itself a known artifact without one."""
     return bool(own.group and from_file_name(file_name)[1]) and own.artifact not in held
-
-
-def _package(coordinates: Coordinates, path: str) -> Package:
-    name, version = value(coordinates.name.encode()), value(coordinates.version.encode())
-    if not name or not version:
-        raise MetadataInvalidError("an artifact without name or version")
-    return Package(
-        ecosystem="maven",
-        name=name,
-        version=version,
-        arch="",
-        source_name=name,
-        source_version=version,
-        path=path,
-    )

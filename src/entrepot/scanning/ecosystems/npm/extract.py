@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from entrepot.scanning.extractor import MemberReader, document, value
+from entrepot.scanning.extractor import MemberReader, document, library, value
 from entrepot.scanning.model import Package
 
 ENDING: Final = "/package.json"
@@ -50,8 +50,8 @@ class NpmExtractor:
         place = PLACE.search(path)
         name = _field(manifest.name) or (place["name"] if place else "")
         if name and version:
-            yield Package("npm", name, version, "", name, version, path)
+            yield library("npm", name, version, path)
 
 
 def _field(given: object) -> str:
-    return value(given.encode()) if isinstance(given, str) else ""
+    return value(given) if isinstance(given, str) else ""

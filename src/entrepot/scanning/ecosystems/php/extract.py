@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from entrepot.scanning.extractor import MemberReader, MetadataInvalidError, document, value
+from entrepot.scanning.extractor import MemberReader, document, each, library, value
 from entrepot.scanning.model import Package
 
 INSTALLED: Final = "composer/installed.json"
@@ -44,26 +44,9 @@ class PhpExtractor:
         Raises MetadataInvalidError at once if it is no such list, at the end if an entry has no name or version.
         """
         installed = document(reader, _DECODER)
-        defect: MetadataInvalidError | None = None
-        for entry in installed.packages if isinstance(installed, _Installed) else installed:
-            try:
-                yield _package(entry, path)
-            except MetadataInvalidError as error:
-                defect = defect or error
-        if defect is not None:
-            raise defect
+        entries = installed.packages if isinstance(installed, _Installed) else installed
+        yield from each(entries, lambda entry: _package(entry, path))
 
 
 def _package(entry: _Entry, path: str) -> Package:
-    name, version = value(entry.name.encode()), value(entry.version.encode())
-    if not name or not version:
-        raise MetadataInvalidError("an entry without name or version")
-    return Package(
-        ecosystem="packagist",
-        name=name,
-        version=version,
-        arch="",
-        source_name=name.lower(),
-        source_version=version,
-        path=path,
-    )
+    return library("packagist", entry.name, entry.version, path, source_name=value(entry.name).lower())

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
-from entrepot.scanning.extractor import MemberReader, MetadataInvalidError, lines, value
+from entrepot.scanning.extractor import MemberReader, library, lines, value
 from entrepot.scanning.model import Package
 
 RUNS: Final = re.compile(r"[-_.]+")
@@ -40,18 +40,8 @@ class PythonExtractor:
             key = key.lower()
             if key in FIELDS:
                 fields.setdefault(key, content)
-        name, version = value(fields.get(b"name", b"")), value(fields.get(b"version", b""))
-        if not name or not version:
-            raise MetadataInvalidError("no Name or no Version")
-        yield Package(
-            ecosystem="pypi",
-            name=name,
-            version=version,
-            arch="",
-            source_name=normalized(name),
-            source_version=version,
-            path=path,
-        )
+        name, version = fields.get(b"name", b""), fields.get(b"version", b"")
+        yield library("pypi", name, version, path, source_name=normalized(value(name)))
 
 
 def normalized(name: str) -> str:

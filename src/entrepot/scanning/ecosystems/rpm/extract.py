@@ -18,7 +18,7 @@ from entrepot.scanning.ecosystems.rpm.header import (
     VERSION,
     fields,
 )
-from entrepot.scanning.extractor import Aside, MemberReader, MetadataInvalidError, aside
+from entrepot.scanning.extractor import Aside, MemberReader, MetadataInvalidError, aside, each
 from entrepot.scanning.model import Package
 
 FOLDERS: Final = ("var/lib/rpm", "usr/lib/sysimage/rpm")
@@ -51,22 +51,18 @@ class RpmExtractor:
             if reader.read(1):
                 raise MetadataInvalidError("changes that are not in the database yet")
             return
-        defect: MetadataInvalidError | None = None
-        for number, header in enumerate(_headers(aside(reader)), 1):
-            if number > MOST_HEADERS:
-                raise MetadataInvalidError("more packages than any system has")
-            try:
-                package = _package(fields(header), path)
-            except MetadataInvalidError as error:
-                defect = defect or error
-            else:
-                if package.name != NO_PACKAGE:
-                    yield package
-        if defect is not None:
-            raise defect
+        yield from each(_headers(aside(reader)), lambda header: _package(fields(header), path))
 
 
 def _headers(file: Aside) -> Iterator[bytes]:
+    """Those in the database. Raises MetadataInvalidError for a file of no known form, or of too many."""
+    for number, header in enumerate(_opened(file), 1):
+        if number > MOST_HEADERS:
+            raise MetadataInvalidError("more packages than any system has")
+        yield header
+
+
+def _opened(file: Aside) -> Iterator[bytes]:
     head = file.read(0, min(16, file.size))
     if head == sqlite.MAGIC:
         return sqlite.headers(file)
@@ -77,8 +73,11 @@ def _headers(file: Aside) -> Iterator[bytes]:
     raise MetadataInvalidError("no database of rpm's")
 
 
-def _package(tags: dict[int, str], path: str) -> Package:
+def _package(tags: dict[int, str], path: str) -> Package | None:
+    """The package of a header; None if it is a key."""
     name, version, release = tags.get(NAME, ""), tags.get(VERSION, ""), tags.get(RELEASE, "")
+    if name == NO_PACKAGE:
+        return None
     if not name or not version:
         raise MetadataInvalidError("a package without a name or version")
     epoch = f"{tags[EPOCH]}:" if tags.get(EPOCH, "0") != "0" else ""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
-from entrepot.scanning.extractor import MemberReader, MetadataInvalidError, lines, value
+from entrepot.scanning.extractor import MemberReader, library, lines, value
 from entrepot.scanning.model import Package
 
 FOLDERS: Final = ("specifications", "specifications/default")
@@ -47,16 +47,6 @@ class RubyExtractor:
                 break
             if assigned := ASSIGNED.match(line):
                 fields.setdefault(assigned["field"], assigned["double"] or assigned["single"] or b"")
-        name, version = value(fields.get(b"name", b"")), value(fields.get(b"version", b""))
         platform = value(fields.get(b"platform", b""))
-        if not name or not version:
-            raise MetadataInvalidError("no stub, and no plain name or no plain version")
-        yield Package(
-            ecosystem="rubygems",
-            name=name,
-            version=version,
-            arch="" if platform == ANY_PLATFORM else platform,
-            source_name=name,
-            source_version=version,
-            path=path,
-        )
+        arch = "" if platform == ANY_PLATFORM else platform
+        yield library("rubygems", fields.get(b"name", b""), fields.get(b"version", b""), path, arch=arch)

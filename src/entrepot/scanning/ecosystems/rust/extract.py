@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from entrepot.scanning.executables import Executable
-from entrepot.scanning.extractor import MetadataInvalidError, decoded, value
+from entrepot.scanning.extractor import MetadataInvalidError, decoded, each, library
 from entrepot.scanning.model import Package
 
 SECTION: Final = ".dep-v0"
@@ -48,15 +48,8 @@ class RustExtractor:
         if section.size > MOST_PACKED_BYTES:
             raise MetadataInvalidError(f"a list of crates of more than {MOST_PACKED_BYTES:,} bytes")
         crates = decoded(_inflated(program.file.read(section.offset, section.size)), _DECODER)
-        defect: MetadataInvalidError | None = None
-        for crate in crates.packages:
-            try:
-                if crate.kind != "build":
-                    yield _package(crate, path)
-            except MetadataInvalidError as error:
-                defect = defect or error
-        if defect is not None:
-            raise defect
+        linked = (crate for crate in crates.packages if crate.kind != "build")
+        yield from each(linked, lambda crate: library("crates.io", crate.name, crate.version, path))
 
 
 def _inflated(packed: bytes) -> bytes:
@@ -69,18 +62,3 @@ def _inflated(packed: bytes) -> bytes:
     if not inflater.eof:
         raise MetadataInvalidError(f"a list of crates that was cut short, or is over {MOST_BYTES:,} bytes")
     return data
-
-
-def _package(crate: _Crate, path: str) -> Package:
-    name, version = value(crate.name.encode()), value(crate.version.encode())
-    if not name or not version:
-        raise MetadataInvalidError("a crate without name or version")
-    return Package(
-        ecosystem="crates.io",
-        name=name,
-        version=version,
-        arch="",
-        source_name=name,
-        source_version=version,
-        path=path,
-    )

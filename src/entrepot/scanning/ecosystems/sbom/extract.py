@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from entrepot.scanning.extractor import MemberReader, MetadataInvalidError, document, value
+from entrepot.scanning.extractor import MemberReader, MetadataInvalidError, document, each, value
 from entrepot.scanning.model import Package
 from entrepot.scanning.versions.scheme import package_name
 
@@ -78,17 +78,7 @@ class SbomExtractor:
             for reference in described.external_refs
             if reference.reference_type == PURL
         )
-        defect: MetadataInvalidError | None = None
-        for locator in locators:
-            try:
-                package = _package(locator, path)
-            except MetadataInvalidError as error:
-                defect = defect or error
-            else:
-                if package is not None:
-                    yield package
-        if defect is not None:
-            raise defect
+        yield from each(locators, lambda locator: _package(locator, path))
 
 
 def _package(locator: str, path: str) -> Package | None:
@@ -107,7 +97,7 @@ def _package(locator: str, path: str) -> Package | None:
     if separator is not None and namespace:
         name = "/".join(namespace) + separator + name
     qualifiers = dict(parse_qsl(query, max_num_fields=16))
-    name, version = value(name.encode()), value(unquote(version).encode())
+    name, version = value(name), value(unquote(version))
     if not name or not version:
         raise MetadataInvalidError("a package-url without name or version")
     source, _, source_version = qualifiers.get("upstream", "").partition("@")
@@ -115,8 +105,8 @@ def _package(locator: str, path: str) -> Package | None:
         ecosystem=ecosystem,
         name=name,
         version=version,
-        arch=value(qualifiers.get("arch", "").encode()),
-        source_name=value(source.encode()) or package_name(ecosystem, name),
-        source_version=value(source_version.encode()) or version,
+        arch=value(qualifiers.get("arch", "")),
+        source_name=value(source) or package_name(ecosystem, name),
+        source_version=value(source_version) or version,
         path=path,
     )
