@@ -1,23 +1,22 @@
 """Forms with a file, read as they come: the fields first, then the file, which is never whole in memory.
 
-Only what our own form sends is read: text fields, then one file, which is the last part. Spec: RFC 7578; RFC 2046, 5.1.
+Only what our own form sends is read: text fields, then one file, which is the last part. Spec: RFC 7578.
 """
 
-import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
 from entrepot.errors import InvalidError
 
-MAX_HEAD: Final = 4_096
+MEDIA_TYPE: Final = b"multipart/form-data"
+LONGEST_BOUNDARY: Final = 70  # RFC 2046, 5.1.1
+MAX_REST: Final = 4_096
 MAX_FIELD: Final = 16_384
 MAX_FIELDS: Final = 20
-TYPE: Final = re.compile(
-    r'multipart/form-data;\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))\s*\Z', re.ASCII | re.IGNORECASE
-)
-NAME: Final = re.compile(rb'\bname="([^"]*)"', re.IGNORECASE)
-FILE: Final = re.compile(rb"\bfilename\*?=", re.IGNORECASE)
 UNREADABLE: Final = "the form is not readable: send it from its page"
 
 
@@ -31,85 +30,116 @@ class Form:
 
 async def read_form(content_type: str, body: AsyncIterator[bytes]) -> Form:
     """The form in *body*. Raises InvalidError, also while the file is read: not readable, without a file, too large."""
-    match = TYPE.match(content_type)
-    if match is None:
+    media_type, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary", b"")
+    if media_type != MEDIA_TYPE or not 0 < len(boundary) <= LONGEST_BOUNDARY:
         raise InvalidError(UNREADABLE)
-    parts = _Parts(body, (match[1] or match[2]).encode("latin-1", "replace"))
-    await parts.skip_preamble()
-    fields: dict[str, str] = {}
-    while len(fields) <= MAX_FIELDS:
-        head = await parts.head()
-        name = NAME.search(head)
-        if name is None:
-            raise InvalidError(UNREADABLE)
-        if FILE.search(head):
-            return Form(fields, parts.last())
-        value = bytearray()
-        async for piece in parts.value():
-            value += piece
-            if len(value) > MAX_FIELD:
-                raise InvalidError(f"a field has up to {MAX_FIELD} bytes")
-        try:
-            fields[name[1].decode()] = value.decode()
-        except UnicodeDecodeError:
-            raise InvalidError(UNREADABLE) from None
-        if b"\0" in value:
-            raise InvalidError("no NUL is allowed in a form")
-    raise InvalidError(f"a form has up to {MAX_FIELDS} fields")
+    parts = _Parts(boundary)
+    async for piece in body:
+        parts.take(piece)
+        if parts.is_file:
+            return Form(parts.fields, _file(parts, body))
+        if parts.is_over:
+            raise InvalidError("choose a file")
+    raise InvalidError(UNREADABLE)
+
+
+async def _file(parts: "_Parts", body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The file's bytes; then what is behind it, which is next to nothing, is read too."""
+    for piece in parts.taken():
+        yield piece
+    rest = 0
+    async for piece in body:
+        if parts.is_over:
+            rest += len(piece)
+            if rest > MAX_REST:
+                raise InvalidError("the file is the last part of the form")
+            continue
+        parts.take(piece)
+        for part in parts.taken():
+            yield part
+    if not parts.is_over:
+        raise InvalidError(UNREADABLE)
 
 
 class _Parts:
-    """Goes through *body*, from one delimiter to the next; *held*: what was received and is not used yet."""
+    """What the parser has told: the *fields*, whether a file has begun, and whether the form is over."""
 
-    def __init__(self, body: AsyncIterator[bytes], boundary: bytes) -> None:
-        self.body = body
-        self.delimiter = b"\r\n--" + boundary
-        self.held = bytearray(b"\r\n")  # the first delimiter stands at the very beginning
+    def __init__(self, boundary: bytes) -> None:
+        self.fields: dict[str, str] = {}
+        self.is_file = False
+        self.is_over = False
+        self._header = bytearray()
+        self._disposition = bytearray()
+        self._name = ""
+        self._value = bytearray()
+        self._file: list[bytes] = []
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": self._header_name,
+                "on_header_value": self._header_value,
+                "on_header_end": self._header.clear,
+                "on_headers_finished": self._headers_end,
+                "on_part_data": self._data,
+                "on_part_end": self._end,
+                "on_end": self._over,
+            },
+        )
 
-    async def skip_preamble(self) -> None:
-        """To the first delimiter."""
-        size = 0
-        async for piece in self.value():
-            size += len(piece)
-            if size > MAX_HEAD:
-                raise InvalidError(UNREADABLE)
+    def take(self, piece: bytes) -> None:
+        """The next bytes of the form. Raises InvalidError."""
+        try:
+            self._parser.write(piece)
+        except FormParserError:
+            raise InvalidError(UNREADABLE) from None
 
-    async def head(self) -> bytes:
-        """The headers of the part that begins here. Raises InvalidError: there is none."""
-        while (end := self.held.find(b"\r\n\r\n")) < 0:
-            if len(self.held) > MAX_HEAD or self.held.startswith(b"--"):
-                raise InvalidError("choose a file" if self.held.startswith(b"--") else UNREADABLE)
-            await self._more()
-        head = bytes(self.held[:end])
-        if not head.startswith(b"\r\n") or end > MAX_HEAD:
-            raise InvalidError("choose a file" if head.startswith(b"--") else UNREADABLE)
-        del self.held[: end + 4]
-        return head
+    def taken(self) -> list[bytes]:
+        """What has come of the file since it was asked last."""
+        pieces, self._file = self._file, []
+        return pieces
 
-    async def value(self) -> AsyncIterator[bytes]:
-        """What comes before the next delimiter, in pieces; then that one is passed."""
-        keep = len(self.delimiter) - 1
-        while (end := self.held.find(self.delimiter)) < 0:
-            if len(self.held) > keep:
-                yield bytes(self.held[:-keep])
-                del self.held[:-keep]
-            await self._more()
-        if end:
-            yield bytes(self.held[:end])
-        del self.held[: end + len(self.delimiter)]
+    def _begin(self) -> None:
+        if self.is_file:
+            raise InvalidError("the file is the last part of the form")
+        if len(self.fields) > MAX_FIELDS:
+            raise InvalidError(f"a form has up to {MAX_FIELDS} fields")
+        self._disposition.clear()
+        self._value.clear()
 
-    async def last(self) -> AsyncIterator[bytes]:
-        """The value of the last part; then what is behind it, which is next to nothing, is read too."""
-        async for piece in self.value():
-            yield piece
-        size = 0
-        async for piece in self.body:
-            size += len(piece)
-            if size > MAX_HEAD:
-                raise InvalidError("the file is the last part of the form")
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
 
-    async def _more(self) -> None:
-        piece = await anext(self.body, None)
-        if piece is None:
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition += data[start:end]
+
+    def _headers_end(self) -> None:
+        _, options = parse_options_header(bytes(self._disposition))
+        if b"name" not in options:
             raise InvalidError(UNREADABLE)
-        self.held += piece
+        self.is_file = b"filename" in options
+        self._name = options[b"name"].decode("utf-8", "replace")
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self.is_file:
+            self._file.append(data[start:end])
+            return
+        self._value += data[start:end]
+        if len(self._value) > MAX_FIELD:
+            raise InvalidError(f"a field has up to {MAX_FIELD} bytes")
+
+    def _end(self) -> None:
+        if self.is_file:
+            return
+        try:
+            text = self._value.decode()
+        except UnicodeDecodeError:
+            raise InvalidError(UNREADABLE) from None
+        if "\0" in text:
+            raise InvalidError("no NUL is allowed in a form")
+        self.fields[self._name] = text
+
+    def _over(self) -> None:
+        self.is_over = True
