@@ -12,24 +12,16 @@ from entrepot.audit.spool import Spool
 from entrepot.audit.tables import audit_event, last_pull
 from entrepot.clock import FixedClock
 from entrepot.runtime.database import Database, open_database
-from entrepot.runtime.database_url import Kind
 from entrepot.runtime.events.model import Actor
 from entrepot.runtime.unit_of_work import Work
-from tests.real.postgres import Postgres
-from tests.real.sqlite import new_database
 
 BY = Actor("shop+ci", "robot", 7, "01M8", "192.0.2.1", "podman/4 – „é“", "01M9")
 CLOCK = FixedClock()
 
 
-@pytest.fixture(params=Kind, ids=[kind.value for kind in Kind])
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
     """An empty database of each kind."""
-    if request.param is Kind.POSTGRESQL:
-        postgres: Postgres = request.getfixturevalue("postgres")
-        url = postgres.url
-    else:
-        url = new_database(tmp_path / "ingest.db")
     opened = open_database(url)
     yield opened
     await opened.close()

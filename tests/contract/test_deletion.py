@@ -25,27 +25,23 @@ from entrepot.catalog.errors import (
 )
 from entrepot.catalog.tables import gc_review, manifest, repo_blob, tag_history
 from entrepot.content import copies
+from entrepot.content.backends.filesystem import FilesystemBlobs
+from entrepot.content.errors import StorageUnavailableError
 from entrepot.content.tables import blob, blob_copy
+from entrepot.lifecycle.collect import Collected
 from entrepot.lifecycle.trash import Undo
 from entrepot.oci.digest import Digest
 from entrepot.runtime.events.model import Actor
 from entrepot.runtime.jobs.model import LIFECYCLE
 from tests.fakes.catalog import DAY, IMAGE, TRASH, Catalog, catalog, image
-from tests.real.postgres import Postgres
-from tests.real.sqlite import new_database
 
 WEB = "shop/web"
 FALLBACK = "sha256-" + "0" * 64
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def shop(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Catalog]:
+@pytest.fixture
+async def shop(url: str, tmp_path: Path) -> AsyncIterator[Catalog]:
     """An empty catalog on each database."""
-    if request.param == "postgresql":
-        postgres: Postgres = request.getfixturevalue("postgres")
-        url = postgres.url
-    else:
-        url = new_database(tmp_path / "catalog.db")
     async with catalog(url, tmp_path / "blobs") as made:
         yield made
 
@@ -307,6 +303,20 @@ async def test_a_blob_that_no_manifest_came_for_goes_when_its_lease_is_over(shop
     assert (early.links, late.links, late.blobs, late.trashed_bytes, trashed) == (0, 1, 1, 5, ["trashed"])
     assert (purged.keys, purged.freed_bytes, shop.files_there()) == (1, 5, 0)
     assert await shop.count(blob_copy) == await shop.count(blob) == await shop.count(repo_blob) == 0
+
+
+async def test_what_was_taken_away_is_told_also_of_a_run_that_fails(shop: Catalog, tmp_path: Path) -> None:
+    await shop.push_blob(WEB, b"first")
+    await shop.collect(DAY)
+    second = await shop.push_blob(WEB, b"second")
+    shop.clock.at += DAY
+    (tmp_path / "gone").write_bytes(b"no folder")
+    told: list[Collected] = []
+    with pytest.raises(StorageUnavailableError, match="Not a directory"):
+        await replace(shop.collector, told=told.append, store=FilesystemBlobs(tmp_path / "gone"))()
+
+    assert await shop.copies(second) == ["trashed"]
+    assert sum(told, Collected()) == Collected(reviewed=1, links=1, blobs=1, trashed_bytes=len(b"second"))
 
 
 async def test_a_deleted_manifest_keeps_its_blobs_while_it_can_come_back_and_then_all_goes(shop: Catalog) -> None:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -23,8 +22,6 @@ from entrepot.runtime.idempotency import HOLD, KEEP, MAX_BODY_BYTES, Answer, Cla
 from entrepot.runtime.tables import idempotency_key, lease
 from entrepot.runtime.unit_of_work import Unit, Work
 from entrepot.runtime.upsert import insert_or
-from tests.real.postgres import Postgres
-from tests.real.sqlite import new_database
 
 ANSWER = Answer(201, {"content-type": "application/json"}, b'{"id": 1}')
 SECOND = timedelta(seconds=1)
@@ -69,14 +66,9 @@ class Desk:
             return int((await connection.execute(select(func.count()).select_from(table))).scalar_one())  # type: ignore[arg-type]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Desk]:
+@pytest.fixture
+async def desk(url: str) -> AsyncIterator[Desk]:
     """Claims on each database."""
-    if request.param == "postgresql":
-        postgres: Postgres = request.getfixturevalue("postgres")
-        url = postgres.url
-    else:
-        url = new_database(tmp_path / "keys.db")
     database, clock = open_database(url), Hand()
     yield Desk(Claims(Work(database, clock, (MarkClaim(clock),)), clock), clock)
     await database.close()

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -15,20 +14,13 @@ from entrepot.runtime.events.model import SYSTEM
 from entrepot.runtime.leases import Leases, fence
 from entrepot.runtime.tables import EPOCH, lease
 from entrepot.runtime.unit_of_work import Work
-from tests.real.postgres import Postgres
-from tests.real.sqlite import new_database
 
 MINUTE = timedelta(minutes=1)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def work(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Work]:
+@pytest.fixture
+async def work(url: str) -> AsyncIterator[Work]:
     """Units on each database."""
-    if request.param == "postgresql":
-        postgres: Postgres = request.getfixturevalue("postgres")
-        url = postgres.url
-    else:
-        url = new_database(tmp_path / "leases.db")
     database = open_database(url)
     yield Work(database, SystemClock())
     await database.close()

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
+from entrepot.runtime import hot_postgres
 from entrepot.runtime.errors import DatabaseUnavailableError
 from entrepot.runtime.hot import REMEMBERED, REMEMBERED_BYTES, Statement
 from entrepot.runtime.hot_postgres import PostgresReader
@@ -77,6 +79,72 @@ async def test_a_question_that_comes_after_a_commit_never_gets_an_older_row(
     await asyncio.gather(*busy)
 
     assert old == []
+
+
+class Wire:
+    """Passes bytes on between reader and database, until what goes over the connections there are is lost."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._open: list[asyncio.Event] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._writers: list[asyncio.StreamWriter] = []
+
+    def lose(self) -> None:
+        """Nothing goes over the connections of now any more, and nobody is told."""
+        for passing in self._open:
+            passing.clear()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A connection."""
+        passing = asyncio.Event()
+        passing.set()
+        self._open.append(passing)
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        self._writers += (writer, far_writer)
+        for source, target in ((reader, far_writer), (far_reader, writer)):
+            self._tasks.append(asyncio.create_task(self._pass(source, target, passing)))
+
+    async def cut(self) -> None:
+        """Every connection ends."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _pass(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, passing: asyncio.Event) -> None:
+        while data := await source.read(65_536):
+            await passing.wait()
+            target.write(data)
+            await target.drain()
+
+
+async def test_a_connection_that_is_lost_in_silence_keeps_nobody_waiting_for_long(
+    postgres: Postgres, other: Other, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hot_postgres, "WAIT_SECONDS", 0.3)
+    put(other, "a", "1")
+    wire = Wire(urlsplit(postgres.url).port or 5432)
+    async with await asyncio.start_server(wire, "127.0.0.1", 0) as server:
+        address = urlsplit(postgres.url)
+        port = server.sockets[0].getsockname()[1]
+        reader = PostgresReader(address._replace(netloc=f"{address.username}@127.0.0.1:{port}").geturl(), 3)
+        await reader.open()
+        await reader._pool.wait(5)  # or one that is being made would be lost too
+        try:
+            assert await reader.one(ASK, {"key": "a"}) == ("1",)
+            wire.lose()
+            async with asyncio.timeout(5):
+                lost = await asyncio.gather(*(reader.one(ASK, {"key": "a"}) for _ in range(3)), return_exceptions=True)
+                put(other, "a", "2")
+                found = await _patiently(reader)
+        finally:
+            await wire.cut()
+            await reader.close()
+
+    assert {type(each) for each in lost} == {DatabaseUnavailableError}
+    assert found == ("2",)
 
 
 async def test_who_gives_up_a_question_takes_nobody_with_him(reader: PostgresReader, other: Other) -> None:

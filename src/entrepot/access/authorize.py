@@ -62,6 +62,13 @@ def by_role(principal: Principal, permission: Permission, resource: Site | Proje
     )
 
 
+def reads_by_role(principal: Principal, repository: Repository) -> bool:
+    """Whether *principal*, who may pull from *repository*, may by a role: not only because everybody may."""
+    if principal.access is not None:
+        return repository.name not in principal.public
+    return by_role(principal, Permission.REPO_READ, repository)
+
+
 def sees_site(principal: Principal) -> bool:
     """Whether *principal* has a role on the whole site."""
     return any(grant.project_id is None for grant in principal.grants)

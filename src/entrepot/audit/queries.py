@@ -12,7 +12,7 @@ from entrepot.access.scoped import Scoped
 from entrepot.audit.model import AuditRow
 from entrepot.audit.tables import audit_event
 from entrepot.runtime.database import Database
-from entrepot.runtime.filters import Both, Comparison, Either, Field, Kind, Node, Not
+from entrepot.runtime.filters import Both, Comparison, Field, Kind, Node, Op
 from entrepot.runtime.lists import Listing, Part, Wanted
 from entrepot.runtime.pages import Columns
 
@@ -77,21 +77,21 @@ class SearchAudit:
     async def page(self, site: Scoped[Site], filtered: AuditFilter, wanted: Wanted) -> Part[AuditRow]:
         """Events that match both *filtered* and *wanted*."""
         del site  # as above
-        columns = NARROWED if wanted.where is not None and NARROW & _named(wanted.where) else COLUMNS
+        columns = NARROWED if wanted.where is not None and _is_narrow(wanted.where) else COLUMNS
         async with self.database.reading() as connection:
             part = await columns.page(connection, _matching(filtered), wanted)
         return Part([_row(row) for row in part.items], part.next, part.total)
 
 
-def _named(node: Node) -> frozenset[str]:
-    """The fields that *node* compares."""
+def _is_narrow(node: Node) -> bool:
+    """Whether what *node* lets through can be found by the index on a narrow field."""
     match node:
-        case Both(parts) | Either(parts):
-            return frozenset().union(*(_named(part) for part in parts))
-        case Not(part):
-            return _named(part)
-        case Comparison():
-            return frozenset({node.field})
+        case Both(parts):
+            return any(map(_is_narrow, parts))
+        case Comparison(field, Op.EQUAL, value):
+            return field in NARROW and value is not None
+        case _:
+            return False
 
 
 def _matching(wanted: AuditFilter) -> Select[Any]:

@@ -12,6 +12,7 @@ Units are short and followed by as long a pause, so that pushes, which wait for 
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
@@ -71,9 +72,15 @@ class Collected:
         return Collected(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
 
+def _unheard(collected: Collected) -> None:
+    del collected
+
+
 @dataclass(frozen=True, slots=True)
 class Collector:
-    """Works off the review queue. trash: how long a deletion can be undone; backups: how long they are kept."""
+    """Works off the review queue. trash: how long a deletion can be undone; backups: how long they are kept; told: of
+    what each unit took away, once it is committed.
+    """
 
     work: Work
     store: StoredKeys
@@ -81,6 +88,7 @@ class Collector:
     trash: timedelta
     backups: timedelta
     batch: int
+    told: Callable[[Collected], None] = _unheard
 
     async def __call__(self) -> Collected:
         """Everything that is due, and what becomes due by it."""
@@ -110,7 +118,9 @@ class Collector:
             keys = [key for key, _ in doomed]
             await self.store.delete(keys)
             await self.work.run(SYSTEM, lambda unit: copies.removed(unit, keys))  # noqa: B023
-            total += Collected(keys=len(keys), freed_bytes=sum(size for _, size in doomed))
+            one = Collected(keys=len(keys), freed_bytes=sum(size for _, size in doomed))
+            self.told(one)
+            total += one
             await asyncio.sleep((monotonic() - started) / 2)
 
     async def _until_done(self) -> Collected:
@@ -121,6 +131,7 @@ class Collector:
             started = monotonic()
             one = await self.work_off(size)
             seconds = monotonic() - started
+            self.told(one)
             total += one
             if not one.reviewed:
                 return total

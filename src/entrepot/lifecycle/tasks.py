@@ -7,7 +7,7 @@ from entrepot.clock import Clock
 from entrepot.content.ports import BlobStore
 from entrepot.lifecycle import jobs
 from entrepot.lifecycle.check import CheckStorage
-from entrepot.lifecycle.collect import Collector
+from entrepot.lifecycle.collect import Collected, Collector
 from entrepot.lifecycle.purge import EndTrash
 from entrepot.lifecycle.schedule import Schedule
 from entrepot.lifecycle.scrub import Scrubber
@@ -27,17 +27,20 @@ def tasks(work: Work, store: BlobStore, clock: Clock, settings: Lifecycle, metri
     """The kinds of jobs lifecycle runs."""
     end = EndTrash(work, clock)
     claims = Claims(work, clock)
-    collect = Collector(work, store, clock, settings.trash, settings.backup_retention, settings.gc.batch)
+
+    def count(collected: Collected) -> None:
+        for kind in COLLECTED.labels[0].values:
+            metrics.collected(kind, getattr(collected, kind))
+        metrics.freed_bytes(collected.freed_bytes)
+
+    collect = Collector(work, store, clock, settings.trash, settings.backup_retention, settings.gc.batch, count)
     scrub = Scrubber(work, store, clock, settings.scrub.every, settings.scrub.rate_bytes)
     check = CheckStorage(work, store, store, clock)
 
     async def run_collect(job: jobs.Collect) -> None:
         del job
         await end()
-        collected = await collect()
-        for kind in COLLECTED.labels[0].values:
-            metrics.collected(kind, getattr(collected, kind))
-        metrics.freed_bytes(collected.freed_bytes)
+        await collect()
         await claims.forget()
 
     async def run_scrub(job: jobs.Scrub) -> None:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from entrepot.access.authorize import authorize
+from entrepot.access.authorize import authorize, reads_by_role
 from entrepot.access.errors import PermissionDeniedError
-from entrepot.access.model import ANONYMOUS, Permission, Principal, Project, Repository
+from entrepot.access.model import Permission, Principal, Project, Repository
 from entrepot.access.scoped import Scoped
 from entrepot.catalog.errors import BlobUnknownError, ManifestUnknownError, RepositoryUnknownError
 from entrepot.clock import Clock
@@ -49,7 +49,7 @@ class Pull:
         if found is None:
             raise RepositoryUnknownError
         if found.digest is None:
-            raise ManifestUnknownError(await self._what_happened(principal, found.repository, checked))
+            raise ManifestUnknownError("" if head else await self._what_happened(principal, found.repository, checked))
         warning = warning_for(found, reference, self._now_us(), self.pages)
         action = "manifest.resolved" if head else "manifest.pulled"
         self.log.pulled(principal.actor, action, name, reference, found.digest, warning)
@@ -95,10 +95,10 @@ class Pull:
         await self.repository(principal, Permission.REPO_PUSH, name)
 
     async def _what_happened(self, principal: Principal, repository: Repository, reference: str) -> str:
-        """Why there is no *reference*: who removed it, and how it comes back; names of people are not for everybody."""
+        """Why there is no *reference*: who removed it, and how it comes back; names are for those who have a role there."""
         now, now_us = self.clock.now(), self._now_us()
         removed = None
-        if principal.actor.kind != ANONYMOUS:
+        if reads_by_role(principal, repository):
             # To the minute: questions that differ each time would fill the reader's memory.
             removed = await self.reads.removed(repository.id, reference, now_us - now_us % MINUTE_US)
         if removed is None:

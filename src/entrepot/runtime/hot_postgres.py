@@ -26,6 +26,16 @@ PREPARE_AFTER: Final = 2
 STATE: Final = "pg_current_snapshot()::text || ' ' || pg_postmaster_start_time()::text"
 """What changes with each commit. The server's start keeps two servers apart, of which one took over from the other."""
 
+SILENT: Final = "the database does not answer; try again"
+NOTICE: Final = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""By when (seconds, the last milliseconds) a connection ends of which the other side is gone without a word."""
+
 ASK_STATE: Final = f"SELECT {STATE}"
 
 
@@ -41,7 +51,7 @@ class PostgresReader:
             open=False,
             check=None,
             configure=_configure,
-            kwargs={"autocommit": True, "prepare_threshold": PREPARE_AFTER},
+            kwargs={"autocommit": True, "prepare_threshold": PREPARE_AFTER, **NOTICE},
         )
         self._rows: dict[tuple[str, tuple[Value, ...]], tuple[str, Any]] = {}
         self._waiting: list[asyncio.Future[str]] = []
@@ -94,27 +104,33 @@ class PostgresReader:
         """The database's state, asked for after this was called. Raises DatabaseUnavailableError."""
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting.append(answer)
-        if self._asker is None:
+        if self._asker is None or self._asker.done():  # done: it was canceled
             self._asker = asyncio.create_task(self._ask())
         return await answer
 
     async def _ask(self) -> None:
         """Asks as long as somebody waits; who comes while a question is under way waits for the next one."""
-        try:
-            while self._waiting:
-                waiting, self._waiting = self._waiting, []
-                try:
-                    state = await self._asked()
-                except Exception as error:  # noqa: BLE001  each who waits raises it
-                    for each in waiting:
-                        if not each.done():
-                            each.set_exception(error)
-                else:
-                    for each in waiting:
-                        if not each.done():  # whoever gave up is
-                            each.set_result(state)
-        finally:
-            self._asker = None
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            silence = asyncio.get_running_loop().call_later(WAIT_SECONDS, self._give_up, waiting)
+            try:
+                state = await self._asked()
+            except Exception as error:  # noqa: BLE001  each who waits raises it
+                _fail(waiting, error)
+            else:
+                for each in waiting:
+                    if not each.done():  # whoever gave up is
+                        each.set_result(state)
+            finally:
+                silence.cancel()
+            if self._asker is not asyncio.current_task():
+                return  # it was given up, and another asks by now
+        self._asker = None
+
+    def _give_up(self, waiting: list[asyncio.Future[str]]) -> None:
+        """Leaves a question alone that gets no answer; whoever waits for the next one asks on another connection."""
+        _fail(waiting, DatabaseUnavailableError(SILENT))
+        self._asker = asyncio.create_task(self._ask()) if self._waiting else None
 
     async def _asked(self) -> str:
         async with self._asking() as connection:
@@ -127,7 +143,13 @@ class PostgresReader:
             async with self._pool.connection() as connection:
                 yield connection
         except (Error, PoolTimeout) as error:
-            raise DatabaseUnavailableError("the database does not answer; try again") from error
+            raise DatabaseUnavailableError(SILENT) from error
+
+
+def _fail(waiting: list[asyncio.Future[str]], error: Exception) -> None:
+    for each in waiting:
+        if not each.done():
+            each.set_exception(error)
 
 
 def _with_state(sql: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from time import monotonic
@@ -31,12 +32,14 @@ from entrepot.runtime.telemetry.families import (
 )
 
 LAG_EVERY_SECONDS: Final = 1.0
-PUSH_PHASES: Final = {
-    ("uploads", "POST"): "begin",
-    ("uploads", "PATCH"): "chunk",
-    ("uploads", "PUT"): "finish",
-    ("manifests", "PUT"): "manifest",
+PUSH_PHASES: Final[Mapping[tuple[str, str, int], str]] = {
+    ("uploads", "POST", HTTPStatus.ACCEPTED): "begin",
+    ("uploads", "PATCH", HTTPStatus.ACCEPTED): "chunk",
+    ("uploads", "PUT", HTTPStatus.CREATED): "finish",
+    ("manifests", "PUT", HTTPStatus.CREATED): "manifest",
 }
+"""A POST that is the whole upload, or a mount, is no phase of one."""
+
 LIVE: Final = "gauge_live*_*.db"
 """How prometheus_client calls the files of gauges that end with their process."""
 
@@ -64,7 +67,7 @@ class Metrics:
         """A request is over."""
         counters = self._counters.get((route, method, code))
         if counters is None:  # looking three of them up takes longer than counting
-            phase = PUSH_PHASES.get((route, method)) if code < HTTPStatus.MULTIPLE_CHOICES else None
+            phase = PUSH_PHASES.get((route, method, code))
             counters = (
                 self.requests.labels(route, method, str(code)),
                 self.durations.labels(route),
@@ -163,7 +166,8 @@ def _forget_ended(folder: str) -> None:
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
-            mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
+            with suppress(FileNotFoundError):  # another process was asked at the same time
+                mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
 
 
 def counter(family: Family, registry: CollectorRegistry) -> Counter:
