@@ -1,6 +1,7 @@
 """What every test may use: hypothesis profiles, the seed of the random order, and the real parts of tests/real."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,8 @@ from hypothesis import HealthCheck, settings
 
 FEEDS: Final = Path(os.environ.get("ENTREPOT_TEST_FEEDS") or Path(__file__).parents[2] / "shared" / "feeds")
 """Whole advisory feeds: tens of megabytes that no clone has. What needs them is not collected without them."""
+GO: Final = shutil.which("go")
+"""Go's own tool: too large to install for one test module. unit/scanning/ecosystems/test_golang.py has its programs."""
 
 pytest_plugins = [
     "tests.real.clients",
@@ -42,13 +45,16 @@ structlog.configure(
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave out what needs whole feeds, where there are none: it is extra, the committed extracts are the rule."""
-    return True if collection_path.name == "test_real_feeds.py" and not FEEDS.is_dir() else None
+    """Leave out what needs whole feeds, or Go, where there are none: it is extra, what is committed is the rule."""
+    is_missing = {"test_real_feeds.py": not FEEDS.is_dir(), "test_real_go.py": GO is None}
+    return is_missing.get(collection_path.name) or None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the seed of this run's order, which `-q` hides: `pytest -p "randomly_seed=N"` repeats it."""
+    """Print what was left out, and the seed of this run's order: `pytest -p "randomly_seed=N"` repeats it."""
     if (seed := config.getoption("randomly_seed", None)) is not None:
         terminalreporter.write_line(f"random order, seed {seed}")
     if not FEEDS.is_dir():
         terminalreporter.write_line("NO WHOLE FEEDS beside the checkout: test_real_feeds.py was left out")
+    if GO is None:
+        terminalreporter.write_line("NO GO on this machine: test_real_go.py was left out")

@@ -57,6 +57,13 @@ def site(registry: Registry, project: str, shared_server: Server) -> Site:
     return Site(registry, project)
 
 
+def another_admin(server: Server, site: Site) -> Site:
+    """*site* as somebody else with all rights sees it."""
+    made = server.api("POST", "/accounts", {"name": f"a{uuid.uuid4().hex[:10]}"})
+    server.api("PUT", f"/accounts/{made['name']}/roles", {"roles": ["admin"]})
+    return Site(Registry(server.host).as_(Credential(made["name"], made["password"])), site.project)
+
+
 def digest_of(site: Site, tag: str) -> str:
     return site.registry.ask("HEAD", f"/v2/{site.project}/web/manifests/{tag}").header("Docker-Content-Digest")
 
@@ -133,7 +140,7 @@ def test_a_robot_is_named(site: Site) -> None:
     assert site.ask("DELETE", "/projects/{project}/robots/none?dry_run=true").status == 404
 
 
-def test_a_purge_says_what_would_be_gone_for_good(site: Site) -> None:
+def test_a_purge_says_what_would_be_gone_for_good(site: Site, shared_server: Server) -> None:
     operation = site.ask("DELETE", "/repositories/{project}/web").json["operation"]
     before = site.state()
     plan = site.plan("POST", f"/operations/{operation}/purge")
@@ -144,7 +151,28 @@ def test_a_purge_says_what_would_be_gone_for_good(site: Site) -> None:
     assert due["dry_run"] is True
     assert site.state() == before
     wish = site.ask("POST", f"/operations/{operation}/purge").json["request"]
-    assert items(site.plan("POST", f"/operations/{wish}/confirm")) == items(plan)
+    assert items(another_admin(shared_server, site).plan("POST", f"/operations/{wish}/confirm")) == items(plan)
+
+
+def test_the_plan_of_a_purge_is_refused_where_the_purge_is_with_the_same_words(site: Site) -> None:
+    first, second = (
+        site.ask("DELETE", f"/repositories/{{project}}/{name}").json["operation"] for name in ("web", "api")
+    )
+    wish = site.ask("POST", f"/operations/{first}/purge").json["request"]
+    site.ask("POST", f"/operations/{second}/undo")
+    refused = {
+        f"/operations/{wish}/confirm": 409,  # by the one who asked
+        f"/operations/{first}/confirm": 404,  # no wish
+        f"/operations/{wish}/purge": 409,  # a wish
+        f"/operations/{second}/purge": 409,  # taken back
+        f"/operations/{second}/confirm": 409,
+        "/operations/none/purge": 404,
+    }
+
+    for path, status in refused.items():
+        planned, done = site.ask("POST", f"{path}?dry_run=true"), site.ask("POST", path)
+        assert (planned.status, done.status) == (status, status), path
+        assert planned.json["detail"] == done.json["detail"], path
 
 
 REFUSED: dict[str, str] = {

@@ -78,7 +78,7 @@ EXPECTED: dict[str, tuple[int, int, int, int, int]] = {
     "getPipeline": (200, 200, 200, 404, 401),
     "setPipeline": (200, 403, 403, 404, 401),
     "deleteRepository": (404, 404, 404, 404, 401),
-    "deleteProject": (404, 403, 403, 403, 401),
+    "deleteProject": (404, 404, 404, 404, 401),
     "listOperations": (200, 403, 403, 403, 401),
     "listProjectOperations": (200, 403, 403, 404, 401),
     "undoOperation": (404, 404, 404, 404, 401),

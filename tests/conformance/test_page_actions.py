@@ -1,10 +1,12 @@
 """What pages do, as a browser without scripts does it: accounts, feeds, quotas, tokens, and several things at once."""
 
 import csv
+import http.client
 import io
 import json
 import re
 import uuid
+from contextlib import closing
 from html import unescape
 from urllib.parse import urlencode
 
@@ -143,6 +145,24 @@ def test_a_feed_without_the_token_of_the_session_is_not_read(visitor: Visitor, f
     assert len(visitor.server.items("/audit?action=feed.uploaded")) == before
 
 
+@pytest.mark.parametrize(("is_admin", "status"), [(True, 413), (False, 403)])
+def test_of_a_feed_that_is_refused_anyway_nothing_is_read(visitor: Visitor, is_admin: bool, status: int) -> None:
+    """Its head alone is sent: who waited for the body would never answer."""
+    server, name = visitor.server, fresh("n")
+    made = server.api("POST", "/accounts", {"name": name})
+    sender = visitor if is_admin else Visitor(server).sign_in(Credential(name, made["password"]))
+    connection = http.client.HTTPConnection(server.host, timeout=10)
+    connection.putrequest("POST", "/feeds/import")
+    sent = {"Origin": server.url, "Cookie": sender.cookie, "Content-Type": "multipart/form-data; boundary=x"}
+    for header, value in (*sent.items(), ("Content-Length", str(10**12))):
+        connection.putheader(header, value)
+    with closing(connection):
+        connection.endheaders()
+        answer = connection.getresponse().status
+
+    assert answer == status
+
+
 def test_an_empty_feed_is_refused(visitor: Visitor) -> None:
     assert upload(visitor, {"csrf": visitor.token()}, b"") == 422
 
@@ -163,11 +183,18 @@ def test_a_quota_is_set_unless_somebody_else_set_it_meanwhile(visitor: Visitor, 
 
 
 def test_approvals_of_a_move_are_set(visitor: Visitor, project: str) -> None:
-    refused = visitor.act(f"/projects/{project}/approvals", {"development>production": "99"})
-    visitor.act(f"/projects/{project}/approvals", {"development>production": "2"})
+    statuses = [
+        visitor.act(f"/projects/{project}/approvals", {"development>production": number}).status
+        for number in ("99", "00099", "0" * 5_000, "٢", "2")
+    ]
 
-    assert refused.status == 422
+    assert statuses == [422, 422, 422, 422, 303]
     assert [move["approvals"] for move in visitor.server.api("GET", f"/projects/{project}/pipeline")["moves"]] == [2]
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "0000000011001", "x"])
+def test_a_list_is_as_long_as_a_number_says_that_it_may_be(visitor: Visitor, limit: str) -> None:
+    assert visitor.get(f"/projects?limit={limit}").status == 422
 
 
 def test_a_deletion_is_planned_done_and_taken_back(visitor: Visitor, repository: str) -> None:
@@ -287,6 +314,25 @@ def test_several_tags_are_promoted_as_one_and_several_promotions_are_decided(vis
     assert tags(server, copy) == ["1.0", "1.1", "1.2"]
 
 
+def test_a_promotion_that_waits_on_after_an_approval_is_not_said_to_be_decided(
+    visitor: Visitor, repository: str
+) -> None:
+    server = visitor.server
+    visitor.act(f"/projects/{repository.partition('/')[0]}/approvals", {"development>production": "2"})
+    server.wait_for_scan(repository, "1.0")
+    _, place = send(visitor, f"/repositories/{repository}/-/chosen", "promote-to-production", "1.0")
+    id_ = place.removeprefix("/promotions/").partition("?")[0]
+    first, second = (
+        send(Visitor(server).sign_in(admin(server)), "/promotions/chosen", "approve", id_) for _ in range(2)
+    )
+
+    assert first[0] == 200
+    assert "has 1 of 2 approvals, and waits on" in first[1]
+    assert "could not be done" not in first[1]
+    assert second == (303, "/promotions?done=decided")
+    assert server.api("GET", f"/promotions/{id_}")["state"] == "executed"
+
+
 def test_a_tag_of_a_protected_stage_is_rolled_back_by_its_page(
     visitor: Visitor, registry: Registry, repository: str
 ) -> None:
@@ -329,13 +375,65 @@ def test_a_purge_is_asked_for_by_one_admin_and_confirmed_by_another(visitor: Vis
     (deleted,) = server.items(f"/projects/{project}/operations")
     asked, _ = send(visitor, trash, "purge", deleted["id"])
     (wish,) = [row for row in server.items(f"/projects/{project}/operations") if row["kind"] == "purge"]
+    plan = unescape(visitor.text(f"{trash}?act=purge&chosen={wish['id']}"))
     own, text = send(visitor, trash, "purge", wish["id"])
-    confirmed, _ = send(Visitor(server).sign_in(admin(server)), "/trash/chosen", "purge", wish["id"])
+    other = Visitor(server).sign_in(admin(server))
+    others_plan = other.text(f"/trash/chosen?act=purge&chosen={wish['id']}")
+    confirmed, place = send(other, "/trash/chosen", "purge", wish["id"])
 
     assert (asked, own, confirmed) == (303, 409, 303)
     assert "takes a second admin" in text
+    assert "takes a second admin" in plan
+    assert "Nothing of it can be done." in plan
+    assert "is gone for good: it frees" in others_plan
+    assert place == "/trash?done=purged"
+    assert "gone for good" in other.text(place)
     states = {row["id"]: row["state"] for row in server.items(f"/projects/{project}/operations")}
     assert states == {deleted["id"]: "purged", wish["id"]: "purged"}
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_tags_that_name_something_else_by_now_are_said_when_their_image_is_back(
+    visitor: Visitor, registry: Registry, repository: str, at_once: bool
+) -> None:
+    server, trash = visitor.server, f"/projects/{repository.partition('/')[0]}/trash"
+    digest = server.api("GET", f"/repositories/{repository}/-/tags/1.0")["digest"]
+    operation = server.api("DELETE", f"/repositories/{repository}/-/artifacts/{digest}")["operation"]
+    push_image(registry, repository, "1.0", tar(f"another {repository}"))
+    if at_once:
+        status, text = send(visitor, f"{trash}/chosen", "restore", operation)
+    else:
+        answer = visitor.act(f"{trash}/{operation}/undo")
+        status, text = answer.status, unescape(answer.data.decode())
+
+    assert status == 200
+    assert "1.0 names something else by now, and goes on to" in text
+    assert server.artifact(repository, digest)["digest"] == digest
+    assert server.api("GET", f"/repositories/{repository}/-/tags/1.0")["digest"] != digest
+
+
+def test_the_trash_of_a_project_neither_names_nor_changes_what_is_in_another_s(
+    visitor: Visitor, repository: str
+) -> None:
+    server, own = visitor.server, fresh("p")
+    server.create_project(own)
+    made = server.api("POST", "/accounts", {"name": fresh("o")})
+    server.api("PUT", f"/projects/{own}/members/{made['name']}", {"role": "admin"})
+    owner = Visitor(server).sign_in(Credential(made["name"], made["password"]))
+    operation = server.api("DELETE", f"/repositories/{repository}/-/artifacts/1.0")["operation"]
+    trash = f"/projects/{own}/trash"
+    pages = [each.text(f"{trash}/chosen?act=restore&chosen={operation}") for each in (owner, visitor)]
+    sent = [send(each, f"{trash}/chosen", "restore", operation) for each in (owner, visitor)]
+    undone = [each.act(f"{trash}/{operation}/undo") for each in (owner, visitor)]
+    everywhere = owner.act(f"/trash/{operation}/undo")
+
+    assert [status for status, _ in sent] == [409, 409]
+    assert [answer.status for answer in undone] == [404, 404]
+    assert everywhere.status == 403
+    texts = (*pages, *(text for _, text in sent), *(answer.data.decode() for answer in undone))
+    assert [text for text in texts if repository in text] == []
+    assert "Nothing of it can be done." in pages[0]
+    assert tags(server, repository) == ["1.1", "1.2"]
 
 
 @pytest.mark.parametrize(
@@ -349,6 +447,16 @@ def test_a_purge_is_asked_for_by_one_admin_and_confirmed_by_another(visitor: Vis
 )
 def test_nothing_and_too_much_can_not_be_chosen(visitor: Visitor, path: str) -> None:
     assert visitor.get(path).status == 422
+
+
+def test_fifty_are_few_enough(visitor: Visitor, repository: str) -> None:
+    path, keys = f"/repositories/{repository}/-/chosen", ["1.0", *(f"none-{number}" for number in range(50))]
+    page = visitor.text(f"{path}?act=trash&" + urlencode([("chosen", each) for each in keys[:50]]))
+    statuses = [send(visitor, path, "trash", *keys[:number])[0] for number in (51, 50)]
+
+    assert page.count('<span class="badge badge-red">not</span>') == 49
+    assert statuses == [422, 409]
+    assert tags(visitor.server, repository) == ["1.1", "1.2"]
 
 
 def test_what_one_may_not_see_has_no_name_among_what_was_chosen(

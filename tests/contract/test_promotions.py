@@ -1,5 +1,6 @@
 """The contract of promotions, on both databases: all or none, by the verdict of the moment, approved by others."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,8 +17,14 @@ from entrepot.access.tables import account, role_grant
 from entrepot.audit.tables import audit_event
 from entrepot.catalog.stages import DEFAULT, Move, Pipeline, Stage
 from entrepot.catalog.tables import manifest_push
+from entrepot.lifecycle import promotions
 from entrepot.lifecycle.approve import DecidePromotion
-from entrepot.lifecycle.errors import PromotionBlockedError, PromotionOverError, PromotionRefusedError
+from entrepot.lifecycle.errors import (
+    PromotionBlockedError,
+    PromotionOverError,
+    PromotionRefusedError,
+    PromotionUnknownError,
+)
 from entrepot.lifecycle.model import Promotion, PromotionState
 from entrepot.lifecycle.pipelines import SetPipeline
 from entrepot.lifecycle.promote import RequestPromotion, Wish
@@ -116,6 +123,40 @@ async def shop(url: str, tmp_path: Path) -> AsyncIterator[Shop]:
         lists = PromotionLists(made.database, clock)
         yield Shop(made, RequestPromotion(work, clock), decide, SetPipeline(work), lists, people)
         await hot.close()
+
+
+async def test_whether_somebody_could_approve_is_told_while_somebody_else_writes(shop: Shop) -> None:
+    digest = await shop.image("1.0")
+    id_ = await shop.request("1.0", who="ann")
+    owner = (await shop.catalog.repository(WEB)).resource.project
+    ann, bob = (authorize(shop.people[each], Permission.PROMOTION_APPROVE, owner) for each in ("ann", "bob"))
+    async with asyncio.timeout(5), shop.catalog.work(SYSTEM) as unit:
+        await promotions.one(unit, id_, lock=True)
+        with pytest.raises(PromotionRefusedError, match="another person"):
+            await shop.decide.check_approver(ann, id_)
+        await shop.decide.check_approver(bob, id_)
+    await shop.pushed(digest, "bob")
+
+    with pytest.raises(PromotionRefusedError, match="you pushed"):
+        await shop.decide.check_approver(bob, id_)
+    with pytest.raises(PromotionUnknownError):
+        await shop.decide.check_approver(bob, "none")
+
+
+async def test_a_rejection_is_rehearsed(shop: Shop) -> None:
+    await shop.image("1.0")
+    id_ = await shop.request("1.0")
+    owner = (await shop.catalog.repository(WEB)).resource.project
+    ann = authorize(shop.people["ann"], Permission.PROMOTION_APPROVE, owner)
+    before = await shop.actions()
+    foreseen = await shop.decide.rehearse_rejection(ann, id_)
+    after = (await shop.actions(), (await shop.lists.one(id_))[1].state)
+    await shop.decide.reject(ann, id_, "not now")
+
+    assert foreseen.state is PromotionState.REJECTED
+    assert after == (before, PromotionState.WAITING)
+    with pytest.raises(PromotionOverError, match="rejected already"):
+        await shop.decide.rehearse_rejection(ann, id_)
 
 
 async def test_a_verdict_that_changed_for_one_of_several_moves_none_and_voids_the_approval(shop: Shop) -> None:

@@ -11,7 +11,7 @@ DATA = 0x100  # where the build information begins in the file, 16 after a place
 def information(version: str, lines: str) -> bytes:
     """Build information of Go 1.18 and newer: both texts inline."""
     texts = (version.encode(), guarded(lines))
-    return MAGIC + b"\0\2" + bytes(16) + b"".join(_varint(len(text)) + text for text in texts)
+    return MAGIC + b"\0\2" + bytes(16) + b"".join(varint(len(text)) + text for text in texts)
 
 
 def information_by_pointers(version: str, lines: str, *, pointer_bytes: int = 8, order: str = "<") -> bytes:
@@ -41,7 +41,7 @@ def elf(data: bytes, *, is_64: bool = True, order: str = "<", section: str = ".g
     body = bytearray(DATA)
     names = b"\0.shstrtab\0" + section.encode() + b"\0"
     file_end = DATA + len(data)
-    sections_at = file_end + len(names)
+    sections_at = file_end + len(names) if section else 0
     count = 3 if section else 0
     if is_64:
         ident = b"\x7fELF" + bytes((2, 1 if order == "<" else 2, 1)).ljust(12, b"\0")
@@ -82,7 +82,8 @@ def mach_o(data: bytes) -> bytes:
     return (head + segment + section).ljust(DATA, b"\0") + data
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """*number* as Go writes lengths: seven bits a byte, the lowest first."""
     coded = bytearray()
     while number >= 0x80:
         coded.append(number & 0x7F | 0x80)

@@ -59,31 +59,34 @@ def ndb_database(headers: Sequence[bytes]) -> bytes:
 
 
 def bdb_database(headers: Sequence[bytes], order: str = "<") -> bytes:
-    """Packages: a hash of Berkeley DB, each value on pages of its own, as a value of that size always is."""
+    """Packages: a hash of Berkeley DB with one bucket, each value on pages of its own, as large ones always are."""
     room = BDB_PAGE - 26
     pages: list[bytes] = [b""]
     for number, header in enumerate(headers, 1):
         parts = [header[at : at + room] for at in range(0, len(header), room)]
-        first = len(pages) + 1
-        value = struct.pack(order + "B3xII", 3, first, len(header))
-        pages.append(_hash_page(len(pages), order, [b"\1" + number.to_bytes(4, "little"), value]))
+        own = len(pages)
+        value = struct.pack(order + "B3xII", 3, own + 1, len(header))
+        items = [b"\1" + struct.pack(order + "I", number), value]
+        pages.append(_hash_page(own, order, items, following=own + len(parts) + 1))
         for index, part in enumerate(parts):
-            following = first + index + 1 if index + 1 < len(parts) else 0
+            following = own + index + 2 if index + 1 < len(parts) else 0
             head = struct.pack(order + "8xIIIHHBB", len(pages), 0, following, 1, len(part), 0, 7)
             pages.append((head + part).ljust(BDB_PAGE, b"\0"))
-    last = len(headers).to_bytes(4, "little")
-    pages.append(_hash_page(len(pages), order, [b"\1" + bytes(4), b"\1" + last]))
+    last = struct.pack(order + "I", len(headers))
+    pages.append(_hash_page(len(pages), order, [b"\1" + bytes(4), b"\1" + last], following=0))
     meta = struct.pack(order + "8xIIIIBBBB", 0, 0x061561, 9, BDB_PAGE, 0, 8, 0, 0)
-    pages[0] = meta.ljust(BDB_PAGE, b"\0")
+    meta += struct.pack(order + "4xI36x", len(pages) - 1)  # the last page; then counts and the file's id
+    meta += struct.pack(order + "6I", 0, 1, 0, 0, len(headers) + 1, 0)  # bucket 0 is the only one
+    pages[0] = (meta + struct.pack(order + "I", 1)).ljust(BDB_PAGE, b"\0")  # and begins on page 1
     return b"".join(pages)
 
 
-def _hash_page(number: int, order: str, items: Sequence[bytes]) -> bytes:
+def _hash_page(number: int, order: str, items: Sequence[bytes], *, following: int) -> bytes:
     page = bytearray(BDB_PAGE)
     end = BDB_PAGE
     for index, item in enumerate(items):
         page[end - len(item) : end] = item
         end -= len(item)
         struct.pack_into(order + "H", page, 26 + 2 * index, end)
-    struct.pack_into(order + "8xIIIHHBB", page, 0, number, 0, 0, len(items), end, 0, 13)
+    struct.pack_into(order + "8xIIIHHBB", page, 0, number, 0, following, len(items), end, 0, 13)
     return bytes(page)

@@ -23,14 +23,15 @@ def header(
     magic: bytes = POSIX,
     prefix: bytes = b"",
     is_signed: bool = False,
+    mode: bytes = b"0000644\0",
 ) -> bytes:
-    """One header block; *size* as bytes is the field as it stands."""
+    """One header block; *size* as bytes is the field as it stands, as *mode* is."""
     field = size if isinstance(size, bytes) else b"%011o\0" % size
     if len(field) > 12:
         raise ValueError("a size of 8 GiB and more needs a PAX record or base 256")
     block = bytearray(512)
     block[0:100] = name[:100].ljust(100, b"\0")
-    block[100:124] = b"0000644\0" * 3
+    block[100:124] = mode + b"0000644\0" * 2
     block[124:136] = field.ljust(12, b"\0")
     block[136:148] = b"00000000000\0"
     block[148:156] = b" " * 8
@@ -51,6 +52,11 @@ def padded(data: bytes) -> bytes:
 def member(name: str, data: bytes = b"", *, flag: bytes = b"0", link: str = "") -> bytes:
     """A member with a name of at most 100 bytes."""
     return header(name.encode(), size=len(data), flag=flag, link=link.encode()) + padded(data)
+
+
+def program(name: str, data: bytes, mode: bytes = b"0000755\0") -> bytes:
+    """A file that anyone may execute, or whom *mode* lets."""
+    return header(name.encode(), size=len(data), mode=mode) + padded(data)
 
 
 def symlink(name: str, target: str) -> bytes:

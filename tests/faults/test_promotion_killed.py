@@ -2,19 +2,22 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
-from sqlalchemy import Engine, create_engine, func, select, table
+from sqlalchemy import Select, create_engine, inspect, literal_column, select, table
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from entrepot.catalog.tables import repo, tag
 from entrepot.runtime.database_url import Kind
-from entrepot.schema import SCHEMA
 from tests.conformance.conftest import personal_token
 from tests.real.postgres import Postgres
 from tests.real.protocol import Registry
@@ -22,12 +25,25 @@ from tests.real.server import new_server, running
 from tests.real.small_image import push_image, tar
 
 EACH: Final = os.environ.get("ENTREPOT_TEST_KILL_EACH") == "1"
-STEP: Final = 10
-"""Every statement of so many is died at, unless it is each."""
+STEP: Final = 1 if EACH else 20
+"""Counted back from the commit: whatever was committed too early is to be seen there at the latest."""
 
-FEW: Final = 4
-PROMOTED: Final = ("promotion", "manifest", "tag", "tag_history", "gate")
-TABLES: Final = (*PROMOTED, "promotion_item", "repo", "repo_blob", "ref_blob", "verdict", "gc_review", "audit_event")
+FEW: Final = 3
+BEHIND: Final = {Kind.SQLITE: 0, Kind.POSTGRESQL: 2}
+"""How many statements follow the commit: where workers have to be woken, that is a transaction of its own."""
+
+JOBS: Final = {Kind.SQLITE: "job", Kind.POSTGRESQL: "procrastinate_jobs"}
+PROMOTED: Final = ("promotion", "promotion_item", "repo", "manifest", "tag", "tag_history", "verdict", "gate")
+Rows = dict[str, Counter[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A database of *kind* at *url*, which a server makes or finds. copy: the address of a new copy of it."""
+
+    kind: Kind
+    url: str
+    copy: Callable[[], str]
 
 
 def promote(url: str, at: int) -> subprocess.CompletedProcess[str]:
@@ -35,56 +51,77 @@ def promote(url: str, at: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
 
 
-def rows(engine: Engine) -> dict[str, int]:
-    jobs = "job" if engine.dialect.name == Kind.SQLITE else "procrastinate_jobs"
-    with engine.connect() as connection:
-        counted = {name: select(func.count()).select_from(SCHEMA.tables[name]) for name in TABLES}
-        counted["jobs"] = select(func.count()).select_from(table(jobs))
-        return {name: int(connection.execute(question).scalar_one()) for name, question in counted.items()}
+def rows(url: str) -> Rows:
+    """Every row of every table, those of the job queue too."""
+    address = make_url(url)
+    address = address if address.drivername == Kind.SQLITE else address.set(drivername="postgresql+psycopg")
+    with create_engine(address, poolclass=NullPool).connect() as connection:
+        found: Rows = {}
+        for name in inspect(connection).get_table_names():
+            question: Select[tuple[object, ...]] = select(literal_column("*")).select_from(table(name))
+            found[name] = Counter(map(repr, connection.execute(question)))
+        return found
 
 
-def named(engine: Engine) -> str:
-    """What the promoted tag names."""
-    question = select(tag.c.digest).join(repo, repo.c.id == tag.c.repo_id).where(repo.c.name == "shop/prod/web")
-    with engine.connect() as connection:
-        return str(connection.execute(question).scalar_one())
+def changes(before: Rows, after: Rows) -> dict[str, tuple[int, int]]:
+    """Of each table that is not what it was, how many rows came and how many went; a changed one did both."""
+    counted = {name: ((after[name] - before[name]).total(), (before[name] - after[name]).total()) for name in before}
+    return {name: count for name, count in counted.items() if count != (0, 0)}
 
 
 @pytest.fixture(params=Kind, ids=[kind.value for kind in Kind])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of a database of each kind, which a server makes or finds."""
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     if request.param is Kind.POSTGRESQL:
         postgres: Postgres = request.getfixturevalue("postgres")
-        return postgres.url
-    return f"sqlite:///{tmp_path / 'promoted.db'}"
+        url = postgres.url
+        copies = Postgres(postgres.admin, postgres.names[0])
+        yield Place(Kind.POSTGRESQL, url, copies.fresh)
+        copies.drop()
+        return
+    file = tmp_path / "promoted.db"
+
+    def copy() -> str:
+        copied = tmp_path / "copy.db"
+        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(copied)) as target:
+            source.backup(target)
+        return f"sqlite:///{copied}"
+
+    yield Place(Kind.SQLITE, f"sqlite:///{file}", copy)
 
 
-def test_a_promotion_killed_at_any_statement_left_nothing_and_the_next_one_all(url: str, tmp_path: Path) -> None:
+def test_a_promotion_killed_at_any_statement_left_nothing_and_the_next_one_all(place: Place, tmp_path: Path) -> None:
     pipeline = {
         "stages": [{"name": "development"}, {"name": "production", "target": "prod/{repository}"}],
         "moves": [{"from": "development", "to": "production", "approvals": 0}],
     }
-    address = make_url(url)
-    address = address if address.drivername == Kind.SQLITE else address.set(drivername="postgresql+psycopg")
-    engine = create_engine(address, poolclass=NullPool)
-    with running(new_server(tmp_path / "server", ENTREPOT_DATABASE__URL=url)) as server:
+    fewest = {"ENTREPOT_SERVER__WEB_WORKERS": "1"}
+    with running(new_server(tmp_path / "server", ENTREPOT_DATABASE__URL=place.url, **fewest)) as server:
         server.create_project("shop")
         server.api("PUT", "/projects/shop/pipeline", pipeline)
         digest = push_image(Registry(server.host).as_(personal_token(server)), "shop/web", "1.0", tar("promoted"))
         server.wait_for_scan("shop/web", "1.0")
         assert server.stop() == 0
-        before = rows(engine)
+        before, undisturbed = rows(place.url), place.copy()
+        ended = promote(undisturbed, 0)
+        assert ended.returncode == 0, ended.stderr
+        whole, statements = changes(before, rows(undisturbed)), int(ended.stdout)
+        commit = statements - BEHIND[place.kind]
+        until, behind = range(commit, 0, -STEP), range(commit + 1, statements + 1, STEP)
 
-        killed, statement = 0, 1
-        while (ended := promote(url, statement)).returncode == -signal.SIGKILL:
-            if rows(engine) != before:
-                break  # it died behind its commit
-            killed += 1
-            statement += 1 if EACH else STEP
-        after = rows(engine)
-        print(f"{engine.dialect.name}: {killed} kills at statements of a promotion left nothing")
-
-        assert ended.returncode in {0, -signal.SIGKILL}, ended.stderr
-        assert killed >= FEW
-        assert {name: after[name] - before[name] for name in PROMOTED} == dict.fromkeys(PROMOTED, 1)
-        assert named(engine) == digest
+        assert len(until) >= FEW
+        for at in sorted(until):
+            assert promote(place.url, at).returncode == -signal.SIGKILL, at
+            assert changes(before, rows(place.url)) == {}, at
+        for at in behind:
+            committed = place.copy()
+            assert promote(committed, at).returncode == -signal.SIGKILL, at
+            assert changes(before, rows(committed)) == whole, at
+        print(f"{place.kind}: {len(until)} kills at a promotion's {commit} statements left nothing", end=", ")
+        print(f"{len(behind)} at the {BEHIND[place.kind]} behind its commit all of {whole}")
+        assert {name: whole.get(name) for name in PROMOTED} == dict.fromkeys(PROMOTED, (1, 0))
+        assert whole.keys() >= {"audit_event", JOBS[place.kind]}
+        assert promote(place.url, 0).returncode == 0
+        assert changes(before, rows(place.url)) == whole
+        server.start()
+        seen = Registry(server.host).as_(personal_token(server)).ask("HEAD", "/v2/shop/prod/web/manifests/1.0")
+        assert (seen.status, seen.header("Docker-Content-Digest")) == (200, digest)

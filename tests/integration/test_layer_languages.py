@@ -7,18 +7,10 @@ from entrepot.oci.digest import Digest
 from entrepot.scanning.layers.pool import LayerPool
 from tests.fakes.auditable import auditable, crates
 from tests.fakes.jars import jar, manifest, pom
-from tests.fakes.tars import header, member, padded, tar
+from tests.fakes.tars import member, program, tar
 
 BILL = b"""{"spdxVersion": "SPDX-2.3", "packages": [{"externalRefs": [
 {"referenceType": "purl", "referenceLocator": "pkg:npm/%40b/c@1?upstream=%C3%BC"}]}]}"""
-
-
-def program(name: bytes, data: bytes) -> bytes:
-    block = bytearray(header(name, size=len(data)))
-    block[100:108] = b"0000755\0"
-    block[148:156] = b" " * 8
-    block[148:156] = b"%06o\0 " % sum(block)
-    return bytes(block) + padded(data)
 
 
 async def test_a_confined_child_reads_the_files_of_every_language() -> None:
@@ -32,7 +24,7 @@ async def test_a_confined_child_reads_the_files_of_every_language() -> None:
         member("x/conda-meta/a.json", b'{"name": "a", "version": "1"}'),
         member("opt/c.war", jar({**manifest(Implementation_Version="2", Implementation_Title="d"), "c.jar": inner})),
         member("opt/broken.jar", b"PK"),
-        program(b"bin/t", auditable(crates(("s", "1")))),
+        program("bin/t", auditable(crates(("s", "1")))),
         member("var/lib/db/sbom/a.spdx.json", BILL),
     )
     with tempfile.TemporaryFile() as file:
@@ -45,7 +37,7 @@ async def test_a_confined_child_reads_the_files_of_every_language() -> None:
         ("rubygems", "a", "1"),
         ("crates.io", "s", "1"),
         ("maven", "a.b:c", "1"),
-        ("maven", "d", "2"),
+        ("jar", "d", "2"),
         ("packagist", "a/b", "1"),
         ("npm", "@b/c", "1"),
         ("nuget", "A", "1"),

@@ -13,7 +13,7 @@ from entrepot.scanning.layers.pool import LayerPool
 from entrepot.scanning.model import LayerFacts
 from tests.fakes.go_programs import elf, information
 from tests.fakes.rpm_databases import bdb_database, ndb_database, plain, sqlite_database
-from tests.fakes.tars import END, codes, facts_of, header, member, padded, tar
+from tests.fakes.tars import END, codes, facts_of, member, program, tar
 
 LARGE = [plain(f"p{index}", filler="x" * 500_000) for index in range(12)]
 PATHS = {"rpmdb.sqlite": sqlite_database, "Packages.db": ndb_database, "Packages": bdb_database}
@@ -28,15 +28,6 @@ async def analysed(layer: bytes) -> LayerFacts:
             return await pool.analyse(file, Digest.of(layer), len(layer))
 
 
-def executable(name: str, data: bytes, mode: bytes = b"0000755\0") -> bytes:
-    """A member that may be executed, by its mode."""
-    block = bytearray(header(name.encode(), size=len(data)))
-    block[100:108] = mode
-    block[148:156] = b" " * 8
-    block[148:156] = b"%06o\0 " % sum(block)
-    return bytes(block) + padded(data)
-
-
 @pytest.mark.parametrize(("name", "write"), PATHS.items(), ids=PATHS)
 async def test_a_large_database_is_read_from_a_file(name: str, write: Callable[[list[bytes]], bytes]) -> None:
     facts = await analysed(tar(member(f"var/lib/rpm/{name}", write(LARGE))))
@@ -48,7 +39,7 @@ async def test_a_large_database_is_read_from_a_file(name: str, write: Callable[[
 async def test_each_member_is_put_aside_whole_and_alone() -> None:
     sizes = (9, 5, 1, 7)
     programs = [
-        executable(f"bin/{size}", elf(information("go1.22.0", f"mod\tm{size}\tv1\n")) + bytes(size << 20))
+        program(f"bin/{size}", elf(information("go1.22.0", f"mod\tm{size}\tv1\n")) + bytes(size << 20))
         for size in sizes
     ]
     facts = await analysed(tar(*programs, member("var/lib/rpm/rpmdb.sqlite", sqlite_database(LARGE))))
@@ -60,7 +51,7 @@ async def test_each_member_is_put_aside_whole_and_alone() -> None:
 
 
 def test_without_a_file_a_large_member_is_a_problem_and_a_small_one_none() -> None:
-    facts = facts_of(tar(member("var/lib/rpm/Packages", ndb_database(LARGE)), executable("bin/a", PROGRAM)))
+    facts = facts_of(tar(member("var/lib/rpm/Packages", ndb_database(LARGE)), program("bin/a", PROGRAM)))
 
     assert (codes(facts), facts.complete) == (["limit:spool"], False)
     assert [p.name for p in facts.packages] == ["stdlib", "example.com/app"]
@@ -68,7 +59,7 @@ def test_without_a_file_a_large_member_is_a_problem_and_a_small_one_none() -> No
 
 @pytest.mark.parametrize("mode", [b"0000755\0", b"0000700\0", b"000711 \0", b"0000010\0", b"\x80\0\0\0\0\0\1\xed"])
 def test_a_program_is_what_anyone_may_execute(mode: bytes) -> None:
-    assert len(facts_of(tar(executable("bin/a", PROGRAM, mode))).packages) == 2
+    assert len(facts_of(tar(program("bin/a", PROGRAM, mode))).packages) == 2
 
 
 def test_a_program_that_nobody_may_execute_is_not_looked_at_unless_it_is_for_windows() -> None:
@@ -78,26 +69,26 @@ def test_a_program_that_nobody_may_execute_is_not_looked_at_unless_it_is_for_win
 
 
 def test_a_second_name_of_a_program_says_the_same() -> None:
-    facts = facts_of(tar(executable("bin/a", PROGRAM), member("bin/b", flag=b"1", link="bin/a")))
+    facts = facts_of(tar(program("bin/a", PROGRAM), member("bin/b", flag=b"1", link="bin/a")))
 
     assert (codes(facts), [p.path for p in facts.packages]) == ([], ["bin/a", "bin/a", "bin/b", "bin/b"])
 
 
 def test_a_broken_program_is_a_problem_and_a_script_none() -> None:
     broken = b"\x7fELF\2\1".ljust(64, b"\xff")
-    facts = facts_of(tar(executable("bin/a", broken), executable("bin/b", b"#!/bin/sh\n".ljust(100))))
+    facts = facts_of(tar(program("bin/a", broken), program("bin/b", b"#!/bin/sh\n".ljust(100))))
 
     assert [(p.code, p.path) for p in facts.problems] == [("analyser:executable:malformed", "bin/a")]
 
 
 def test_a_program_over_its_limit_is_a_problem() -> None:
-    facts = facts_of(tar(executable("bin/a", PROGRAM)), binary_bytes=len(PROGRAM) - 1)
+    facts = facts_of(tar(program("bin/a", PROGRAM)), binary_bytes=len(PROGRAM) - 1)
 
     assert (codes(facts), facts.packages) == (["limit:member"], ())
 
 
 def test_a_program_cut_short_is_cut() -> None:
-    facts = facts_of(executable("bin/a", PROGRAM)[:700] + END[:100])
+    facts = facts_of(program("bin/a", PROGRAM)[:700] + END[:100])
 
     assert not facts.complete
 

@@ -35,6 +35,12 @@ Summary: s
 {2}
 """
 QUERY = "%{NAME}\t%{EPOCH}\t%{VERSION}-%{RELEASE}\t%{ARCH}\t%{SOURCERPM}\t%{VENDOR}\n"
+# Azure Linux, toolkit/docs/how_it_works/5_misc.md, "RPM manifest file".
+LIST_QUERY = (
+    "%{NAME}\t%{VERSION}-%{RELEASE}\t%{INSTALLTIME}\t%{BUILDTIME}\t%{VENDOR}\t%{EPOCH}\t%{SIZE}\t%{ARCH}\t%{EPOCHNUM}"
+    "\t%{SOURCERPM}\n"
+)
+LIST = "var/lib/rpmmanifest/container-manifest-2"
 Row = tuple[str, str, str, str, str, str]
 
 
@@ -47,9 +53,12 @@ class Rpm:
 
     def rows(self, folder: Path, backend: str) -> set[Row]:
         """What `rpm -qa` prints of a database, as our packages have it."""
-        command = [self.program, "--define", f"_db_backend {backend}", "--dbpath", str(folder), "-qa", "--qf", QUERY]
-        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        printed = self.printed(folder, backend, QUERY)
         return {row(line.split("\t")) for line in printed.splitlines() if not line.startswith("gpg-pubkey")}
+
+    def printed(self, folder: Path, backend: str, query: str) -> str:
+        command = [self.program, "--define", f"_db_backend {backend}", "--dbpath", str(folder), "-qa", "--qf", query]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     def headers(self) -> list[tuple[int, bytes]]:
         with sqlite3.connect(self.database) as connection:
@@ -85,8 +94,8 @@ def run(*command: str, given: bytes = b"") -> None:
     assert ended.returncode == 0, ended.stderr.decode()
 
 
-def read(database: bytes) -> set[Row]:
-    packages = list(RpmExtractor().extract("var/lib/rpm/Packages", io.BytesIO(database)))
+def read(database: bytes, path: str = "var/lib/rpm/Packages") -> set[Row]:
+    packages = list(RpmExtractor().extract(path, io.BytesIO(database)))
     found = {(p.name, p.version, p.arch, p.source_name, p.source_version, p.vendor) for p in packages}
     assert len(found) == len(packages)
     return found
@@ -114,9 +123,18 @@ def test_a_berkeley_database_has_the_packages_that_rpm_shows(rpm: Rpm, tmp_path:
 
 def test_our_writer_of_berkeley_databases_is_understood_by_rpm(rpm: Rpm, tmp_path: Path) -> None:
     """What the unit tests read is what rpm reads."""
-    (tmp_path / "Packages").write_bytes(bdb_database([header for _, header in rpm.headers()]))
+    database = bdb_database([header for _, header in rpm.headers()])
+    (tmp_path / "Packages").write_bytes(database)
+    expected = rpm.rows(rpm.database.parent, "sqlite")
 
-    assert read((tmp_path / "Packages").read_bytes()) == rpm.rows(rpm.database.parent, "sqlite")
+    assert rpm.rows(tmp_path, "bdb_ro") == expected
+    assert read(database) == expected
+
+
+def test_the_list_that_rpm_prints_for_images_without_it_has_the_packages_that_rpm_shows(rpm: Rpm) -> None:
+    printed = rpm.printed(rpm.database.parent, "sqlite", LIST_QUERY)
+
+    assert read(printed.encode(), LIST) == rpm.rows(rpm.database.parent, "sqlite")
 
 
 def test_an_ndb_database_has_the_packages_whose_headers_it_holds(rpm: Rpm) -> None:

@@ -143,6 +143,16 @@ def test_an_approval_of_what_was_asked_for_while_it_passed(scene: Scene) -> None
     assert scene.refused(refusal(lambda: scene.shop.decide(scene.waiting, "approve", scene.shop.bob)))
 
 
+def test_the_page_of_a_promotion_that_was_asked_for_while_it_passed(scene: Scene) -> None:
+    said = [
+        html.unescape(Visitor(scene.shop.server).sign_in(who).text(f"/promotions/{scene.waiting}"))
+        for who in (scene.shop.bob, scene.shop.dev)
+    ]
+
+    assert "Disabled because the verdict on old is block, which production refuses" in said[0]
+    assert "lacks promotion.approve" in said[1]
+
+
 def test_a_rollback(scene: Scene) -> None:
     shop = scene.shop
     path = f"/repositories/{shop.prod}/-/tags/1.0/rollback"
@@ -157,6 +167,21 @@ def test_an_undo_of_a_deletion(scene: Scene) -> None:
     assert scene.refused(
         refusal(lambda: shop.server.api("POST", path, credential=shop.ann)), f"{shop.prod}@{scene.old}"
     )
+
+
+@pytest.mark.parametrize("by_page", [True, False])
+def test_the_refusal_of_an_undo_is_on_record_about_its_repository(scene: Scene, by_page: bool) -> None:
+    shop = scene.shop
+    before = len(shop.server.items(f"/audit?action=access.denied&project={shop.project}"))
+    if by_page:
+        answer = Visitor(shop.server).sign_in(shop.ann).act(f"/projects/{shop.project}/trash/{scene.deletion}/undo")
+        assert answer.status == 403
+    else:
+        refusal(lambda: shop.server.api("POST", f"/operations/{scene.deletion}/undo", credential=shop.ann))
+    found = shop.server.items(f"/audit?action=access.denied&project={shop.project}")
+
+    assert len(found) == before + 1
+    assert (found[0]["repository"], found[0]["actor"]) == (shop.prod, shop.ann.login)
 
 
 # Those who go past it

@@ -20,6 +20,7 @@ from entrepot.scanning.executables import read_executable
 from entrepot.scanning.extractor import LONGEST_VALUE, Aside, MetadataInvalidError
 from entrepot.scanning.model import Package
 from tests.fakes.auditable import auditable, crates
+from tests.fakes.damage import damaged
 from tests.fakes.jars import jar, manifest, pom
 
 JAR: Final = jar(
@@ -60,26 +61,6 @@ CASES: Final[dict[str, tuple[Callable[[bytes], Iterator[Package]], bytes]]] = {
         BILL,
     ),
 }
-
-
-@st.composite
-def damaged(draw: st.DrawFn, honest: bytes) -> bytes:
-    data = bytearray(honest)
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, len(data)))
-        match draw(st.sampled_from(("set", "cut", "insert", "drop", "repeat"))):
-            case "set":
-                patch = draw(st.binary(min_size=1, max_size=8))
-                data[at : at + len(patch)] = patch
-            case "cut":
-                del data[at:]
-            case "insert":
-                data[at:at] = draw(st.binary(max_size=40))
-            case "drop":
-                del data[at : at + draw(st.integers(1, 40))]
-            case _:
-                data[at:at] = data[at : at + draw(st.integers(1, 200))]
-    return bytes(data)
 
 
 @pytest.mark.parametrize("name", CASES)

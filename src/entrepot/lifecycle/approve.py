@@ -46,19 +46,39 @@ class DecidePromotion:
         """
         return _decided(await self.work.run(project.principal.actor, lambda unit: self._approve(unit, project, id_)))
 
-    async def rehearse(self, project: Scoped[Project], id_: str) -> Promotion:
+    async def rehearse_approval(self, project: Scoped[Project], id_: str) -> Promotion:
         """What the same approval would give, or raise, and nothing is changed."""
         return _decided(
             await self.work.rehearse(project.principal.actor, lambda unit: self._approve(unit, project, id_))
         )
 
+    async def check_approver(self, project: Scoped[Project], id_: str) -> None:
+        """Lets pass who can approve the promotion, as far as it depends on the person: this takes no lock.
+
+        Raises PromotionUnknownError, PromotionRefusedError.
+        """
+        async with self.work.database.reading() as connection:
+            unit = Unit(connection, project.principal.actor)
+            found, asker = await _found(unit, project.resource, id_, lock=False)
+            await _check_approver(unit, project, found, asker)
+
     async def reject(self, project: Scoped[Project], id_: str, reason: str) -> Promotion:
         """The promotion, which will not be. Raises PromotionUnknownError, PromotionOverError."""
-        return await self._end(project, id_, PromotionState.REJECTED, reason)
+        return await self.work.run(
+            project.principal.actor, lambda unit: self._end(unit, project, id_, PromotionState.REJECTED, reason)
+        )
+
+    async def rehearse_rejection(self, project: Scoped[Project], id_: str) -> Promotion:
+        """What a rejection would give, or raise, and nothing is changed."""
+        return await self.work.rehearse(
+            project.principal.actor, lambda unit: self._end(unit, project, id_, PromotionState.REJECTED, "")
+        )
 
     async def withdraw(self, project: Scoped[Project], id_: str) -> Promotion:
         """The promotion, which its asker no longer wants. Raises PromotionRefusedError: somebody else asked for it."""
-        return await self._end(project, id_, PromotionState.WITHDRAWN, "")
+        return await self.work.run(
+            project.principal.actor, lambda unit: self._end(unit, project, id_, PromotionState.WITHDRAWN, "")
+        )
 
     async def _approve(
         self, unit: Unit, project: Scoped[Project], id_: str
@@ -67,7 +87,7 @@ class DecidePromotion:
         principal = project.principal
         found, asker = await self._waiting(unit, project.resource, id_)
         source = await _source(unit, project, found)
-        await self._check_approver(unit, principal, found, source, asker)
+        await _check_approver(unit, project, found, asker)
         now = self.clock.now()
         approvers = await promotions.approve(unit, id_, principal.actor.account_id or 0, now)
         unit.emit(
@@ -106,43 +126,25 @@ class DecidePromotion:
             return found, error
         return replace(found, state=PromotionState.EXECUTED, ended_at=now), None
 
-    async def _end(self, project: Scoped[Project], id_: str, state: PromotionState, reason: str) -> Promotion:
-        async def change(unit: Unit) -> Promotion:
-            found, asker = await self._waiting(unit, project.resource, id_)
-            if state is PromotionState.WITHDRAWN and asker != project.principal.actor.account_id:
-                raise PromotionRefusedError(
-                    f"{found.actor} asked for it: only he withdraws it; entrepot promote reject"
-                )
-            now = self.clock.now()
-            await promotions.end(unit, id_, state, reason, now)
-            promote.ended(unit, Repository(0, found.source, project.resource), found, state, reason)
-            return replace(found, state=state, reason=reason, ended_at=now)
-
-        return await self.work.run(project.principal.actor, change)
+    async def _end(
+        self, unit: Unit, project: Scoped[Project], id_: str, state: PromotionState, reason: str
+    ) -> Promotion:
+        found, asker = await self._waiting(unit, project.resource, id_)
+        if state is PromotionState.WITHDRAWN and asker != project.principal.actor.account_id:
+            raise PromotionRefusedError(f"{found.actor} asked for it: only he withdraws it; entrepot promote reject")
+        now = self.clock.now()
+        await promotions.end(unit, id_, state, reason, now)
+        promote.ended(unit, Repository(0, found.source, project.resource), found, state, reason)
+        return replace(found, state=state, reason=reason, ended_at=now)
 
     async def _waiting(self, unit: Unit, project: Project, id_: str) -> tuple[Promotion, int]:
         """The promotion *id_* of *project*, which waits, and the account that asked for it."""
-        row = await promotions.locked(unit, id_)
-        if row is None or row[1] != project.id:
-            raise PromotionUnknownError
-        found, _, asker = row
+        found, asker = await _found(unit, project, id_, lock=True)
         if found.state is not PromotionState.WAITING:
             raise PromotionOverError(f"this promotion is {found.state} already")
         if promotions.expired(found.at, self.clock.now()):
             raise PromotionOverError("nobody decided this promotion in time: ask again")
         return found, asker
-
-    async def _check_approver(
-        self, unit: Unit, principal: Principal, found: Promotion, source: Repository, asker: int
-    ) -> None:
-        actor = principal.actor
-        if actor.kind != "person":
-            raise PromotionRefusedError(PERSONS)
-        if actor.account_id == asker:
-            raise PromotionRefusedError(OTHERS)
-        digests = [item.digest for item in found.items]
-        if await manifests.pushed_by(unit, source.project.id, actor.account_id or 0, digests):
-            raise PromotionRefusedError(PUSHED)
 
     async def _still_may(self, account_id: int, project: Project) -> bool:
         grants = await self.reads.grants(account_id)
@@ -160,6 +162,25 @@ class DecidePromotion:
         if not ways or pipeline.copy_of(found.source, found.stage) != found.target:
             raise PromotionOverError("the pipeline was changed, and does not lead there any more: ask again")
         return max(found.needed, *(move.approvals for move in ways))
+
+
+async def _found(unit: Unit, project: Project, id_: str, *, lock: bool) -> tuple[Promotion, int]:
+    """The promotion *id_* of *project*, and the account that asked for it. Raises PromotionUnknownError."""
+    row = await promotions.one(unit, id_, lock=lock)
+    if row is None or row[1] != project.id:
+        raise PromotionUnknownError
+    return row[0], row[2]
+
+
+async def _check_approver(unit: Unit, project: Scoped[Project], found: Promotion, asker: int) -> None:
+    actor = project.principal.actor
+    if actor.kind != "person":
+        raise PromotionRefusedError(PERSONS)
+    if actor.account_id == asker:
+        raise PromotionRefusedError(OTHERS)
+    digests = [item.digest for item in found.items]
+    if await manifests.pushed_by(unit, project.resource.id, actor.account_id or 0, digests):
+        raise PromotionRefusedError(PUSHED)
 
 
 def _decided(outcome: tuple[Promotion, PromotionBlockedError | None]) -> Promotion:

@@ -15,7 +15,7 @@ from entrepot.catalog.operations import Deletion, Kind, Operation
 from entrepot.clock import Clock
 from entrepot.lifecycle.lists import REPOSITORIES, RepositoryLists
 from entrepot.lifecycle.queries import Share, StorageQueries
-from entrepot.lifecycle.trash import check_open
+from entrepot.lifecycle.trash import check_confirmation, check_request
 from entrepot.oci.digest import Digest
 from entrepot.oci.reference import check_tag
 from entrepot.runtime.unit_of_work import Unit, Work
@@ -85,10 +85,11 @@ class PlanDeletion:
 
     async def purge(self, site: Scoped[Site], operation: str, *, confirms: bool) -> Plan:
         """Of what the *operation* took, or, if it *confirms* one, of what that wish names."""
-        del site  # the proof is enough
-        found = await self.storage.operation(operation)
-        check_open(found, self.clock.now())
-        taking = await self.storage.operation(found.reference) if confirms else found
+        now, taking = self.clock.now(), await self.storage.operation(operation)
+        if confirms:
+            check_confirmation(taking, site.principal.actor.name, now)
+            taking = await self.storage.operation(taking.reference)
+        check_request(taking, now)
         items, size = await self.storage.taken(taking.id)
         return _plan([(kind, _name(taking, name)) for kind, name in items], len(items), Share(size, 0))
 

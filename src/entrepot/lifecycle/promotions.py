@@ -46,10 +46,13 @@ async def add(unit: Unit, project_id: int, account_id: int, wanted: Promotion) -
     await unit.execute(insert(promotion_item), rows)
 
 
-async def locked(unit: Unit, id_: str) -> tuple[Promotion, int, int] | None:
-    """The promotion *id_*, its project's row and its account's; nobody decides it meanwhile. None: there is none."""
-    question = select(promotion).where(promotion.c.id == id_).with_for_update()
-    row = await unit.fetch_one(question)
+async def one(unit: Unit, id_: str, *, lock: bool) -> tuple[Promotion, int, int] | None:
+    """The promotion *id_*, its project's row and its account's; None: there is none.
+
+    lock: nobody decides it until *unit* ends.
+    """
+    question = select(promotion).where(promotion.c.id == id_)
+    row = await unit.fetch_one(question.with_for_update() if lock else question)
     if row is None:
         return None
     (found,) = await read(unit.connection, [row])

@@ -46,6 +46,7 @@ class Undo:
 
         Raises OperationUnknownError (also for who may not undo it), OperationOverError, UndoImpossibleError,
         PromotionBlockedError: a tag of a stage behind the first would name again what could not be promoted to it now.
+        A repository or project comes back as it was, or one image would keep all others away: pulls ask the verdict.
         """
         return await self.work.run(principal.actor, lambda unit: self._undo(unit, principal, id_))
 
@@ -57,7 +58,7 @@ class Undo:
         now = self.clock.now()
         operation = await operations.locked(unit, id_)
         place = await allowed(unit, principal, operation)
-        check_open(operation, now)
+        check_undo(operation, now)
         match operation.kind:
             case Kind.TAG | Kind.MANIFEST | Kind.REFERRER:
                 undone = await self._manifests(unit, place, operation, now)
@@ -69,8 +70,6 @@ class Undo:
             case Kind.PROJECT:
                 await repositories.bring_back_project(unit, operation)
                 undone = Undone(id_, 0, (), ())
-            case Kind.PURGE:
-                raise OperationOverError("a wish to purge takes nothing away: let it expire")
         await operations.mark_undone(unit, id_, now)
         unit.emit(
             OperationUndone(
@@ -129,9 +128,7 @@ class Purge:
         async def change(unit: Unit) -> str:
             now = self.clock.now()
             operation = await operations.locked(unit, id_)
-            check_open(operation, now)
-            if operation.kind is Kind.PURGE:
-                raise OperationOverError("this is a wish to purge already: another admin confirms it")
+            check_request(operation, now)
             where = {"project": operation.project, "repository": operation.repository}
             when = Deletion(now, now + CONFIRM_WITHIN)
             new = await operations.begin(unit, Kind.PURGE, when, **where, reference=id_)
@@ -149,11 +146,7 @@ class Purge:
         async def change(unit: Unit) -> str:
             now = self.clock.now()
             wish = await operations.locked(unit, request)
-            check_open(wish, now)
-            if wish.kind is not Kind.PURGE:
-                raise OperationUnknownError
-            if wish.actor == unit.by.name:
-                raise OperationOverError("whoever asked for a purge can't confirm it: that takes a second admin")
+            check_confirmation(wish, unit.by.name, now)
             operation = await operations.locked(unit, wish.reference)
             check_open(operation, now)
             await operations.mark_purged(unit, wish.id, now)
@@ -167,11 +160,37 @@ class Purge:
 
 
 def check_open(operation: Operation, now: datetime) -> None:
-    """Raises OperationOverError unless *operation* can still be undone at *now*."""
+    """Raises OperationOverError if *operation* is over at *now*."""
     if operation.undone_at is not None:
         raise OperationOverError(f"undone already, by {operation.undone_by}")
     if operation.purged_at is not None or operation.undo_until <= now:
         raise OperationOverError("its time is over")
+
+
+def check_undo(operation: Operation, now: datetime) -> None:
+    """Raises OperationOverError unless *operation* can be undone at *now*, by who may."""
+    check_open(operation, now)
+    if operation.kind is Kind.PURGE:
+        raise OperationOverError("a wish to purge takes nothing away: let it expire, or another admin confirms it")
+
+
+def check_request(operation: Operation, now: datetime) -> None:
+    """Raises OperationOverError unless somebody may ask for the purge of *operation* at *now*."""
+    check_open(operation, now)
+    if operation.kind is Kind.PURGE:
+        raise OperationOverError("this is a wish to purge already: another admin confirms it")
+
+
+def check_confirmation(wish: Operation, by: str, now: datetime) -> None:
+    """Lets pass what the person called *by* may confirm at *now*.
+
+    Raises OperationUnknownError: no wish to purge; OperationOverError: it is over, or his own.
+    """
+    check_open(wish, now)
+    if wish.kind is not Kind.PURGE:
+        raise OperationUnknownError
+    if wish.actor == by:
+        raise OperationOverError("whoever asked for a purge can't confirm it: that takes a second admin")
 
 
 async def allowed(unit: Unit, principal: Principal, operation: Operation) -> Scoped[Repository] | None:

@@ -5,6 +5,8 @@ from typing import Final
 from entrepot.policy.model import Judgement, Mode, Outcome, Policy, Reason
 
 MAX_TEXT: Final = 300
+UNGROUPED: Final = "no_feed:jar"
+"""Archives of Java whose Maven group nothing tells: there is no feed to import."""
 
 
 def explain(judgement: Judgement, policy: Policy, mode: Mode) -> str:
@@ -32,8 +34,10 @@ def _step(reason: Reason) -> str:
 
 
 def _remedy(why: str) -> str:
-    if "no_feed:" in why:
+    if "no_feed:" in why.replace(UNGROUPED, ""):
         return "import a feed that covers it (entrepot feed import)"
+    if UNGROUPED in why:
+        return "keep the pom.properties of its jars, or ask an admin of this registry"
     return "rebuild the image without it, or ask an admin of this registry"
 
 

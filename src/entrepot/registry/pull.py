@@ -95,7 +95,7 @@ class Pull:
         await self.repository(principal, Permission.REPO_PUSH, name)
 
     async def _what_happened(self, principal: Principal, repository: Repository, reference: str) -> str:
-        """Why there is no *reference*: who removed it, and how it comes back; names are for those who have a role there."""
+        """Why there is no *reference*: who removed it, and how it comes back, for those who have a role there."""
         now, now_us = self.clock.now(), self._now_us()
         removed = None
         if reads_by_role(principal, repository):

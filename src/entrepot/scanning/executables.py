@@ -5,7 +5,7 @@ tables of headers are read, each of a size that was checked; nothing is loaded. 
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -43,12 +43,16 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Executable:
-    """A program: the stretches of its file that are loaded (segments), and those that have names (sections)."""
+    """A program: the stretches of its file that are loaded (segments), and those that have names (sections).
+
+    defect: why sections are missing that it may have, empty if none are.
+    """
 
     file: Aside
     is_big_endian: bool
     segments: tuple[Region, ...]
     sections: tuple[Region, ...]
+    defect: str = ""
 
     def section(self, name: str) -> Region | None:
         """The first section *name*; None if there is none."""
@@ -113,15 +117,28 @@ def _elf(file: Aside) -> Executable:
             loaded.append(Region("", address, offset, size, bool(flags & _ELF_WRITABLE)))
     try:
         rows = _rows(file, section_form, sections_at, section_size, sections)
-        names = file.read(rows[names_at][4], min(rows[names_at][5], MOST_TABLE_BYTES)) if names_at < len(rows) else b""
-    except MetadataInvalidError:
-        rows, names = [], b""  # a program runs without them, and packers break them
+        names = _section_names(file, rows, names_at)
+        defect = "a table of sections without a number" if sections_at and not rows else ""
+    except MetadataInvalidError as error:
+        rows, names, defect = [], b"", error.message  # a program runs without them, and packers break them
     named = tuple(
         Region(_text(names, row[0]), row[3], row[4], row[5], bool(row[2] & 1))
         for row in rows
         if row[1] != _ELF_NO_BYTES
     )
-    return Executable(file, is_big, tuple(loaded), named)
+    return Executable(file, is_big, tuple(loaded), named, defect)
+
+
+def _section_names(file: Aside, rows: Sequence[tuple[Any, ...]], names_at: int) -> bytes:
+    """What the names in *rows* are offsets into. Raises MetadataInvalidError if any is beyond it."""
+    if not rows:
+        return b""
+    if names_at >= len(rows):
+        raise MetadataInvalidError("names of sections in a section that is not there")
+    names = file.read(rows[names_at][4], min(rows[names_at][5], MOST_TABLE_BYTES))
+    if any(row[0] >= len(names) for row in rows):
+        raise MetadataInvalidError("a section without a name")
+    return names
 
 
 def _pe(file: Aside) -> Executable | None:

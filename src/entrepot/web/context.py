@@ -8,6 +8,7 @@ from entrepot.access.errors import ProjectHiddenError
 from entrepot.access.model import Permission, Principal, Project, Repository, Site
 from entrepot.access.scoped import Scoped
 from entrepot.catalog.errors import RepositoryUnknownError
+from entrepot.catalog.operations import Operation
 from entrepot.catalog.queries import Artifact
 from entrepot.lifecycle.errors import PromotionUnknownError
 from entrepot.lifecycle.model import Promotion
@@ -44,6 +45,15 @@ class Context:
             raise ProjectHiddenError
         return authorize(self.principal, permission, found)
 
+    async def project_to_delete(self, name: str) -> Scoped[Project]:
+        """The project *name*, for who may delete it: who may create others, and delete what is in this one.
+
+        Raises as `project` and `site`.
+        """
+        found = await self.project(Permission.REPO_DELETE, name)
+        self.site(Permission.PROJECT_CREATE)
+        return found
+
     async def repository(self, permission: Permission, name: str) -> Scoped[Repository]:
         """The repository *name*, for *permission*. Absent and forbidden are the same 404 here.
 
@@ -70,6 +80,12 @@ class Context:
             return await self.project(permission, name), found
         except ProjectHiddenError:
             raise PromotionUnknownError from None
+
+    async def operation(self, id_: str) -> Operation:
+        """The operation *id_*: it says nothing yet about who may touch it. Raises OperationUnknownError."""
+        found = await self.services.storage.operation(id_)
+        self.request.about = found.repository or found.project
+        return found
 
     async def newest_job(self, name: str) -> str | None:
         """The id of the newest job called *name*."""

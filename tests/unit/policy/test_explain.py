@@ -31,6 +31,10 @@ def test_an_error_says_why_and_what_would_help() -> None:
     bomb = Judgement(Outcome.ERROR, (Reason("scan", text="limit:ratio"),))
 
     assert "no_feed:debian:12; import a feed" in explain(feed, BASELINE, Mode.ENFORCE)
+    jar = Judgement(Outcome.ERROR, (Reason("scan", text="no_feed:jar"),))
+    assert "no_feed:jar; keep the pom.properties" in explain(jar, BASELINE, Mode.ENFORCE)
+    both = Judgement(Outcome.ERROR, (Reason("scan", text="no_feed:jar"), Reason("scan", text="no_feed:maven")))
+    assert "no_feed:jar, no_feed:maven; import a feed" in explain(both, BASELINE, Mode.ENFORCE)
     assert "limit:ratio; rebuild the image" in explain(bomb, BASELINE, Mode.ENFORCE)
     assert "the analysis failed" in explain(Judgement(Outcome.ERROR), BASELINE, Mode.ENFORCE)
 

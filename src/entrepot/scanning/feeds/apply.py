@@ -27,7 +27,7 @@ from entrepot.scanning.model import Advisory
 BATCH: Final = 1_000
 MAX_SHRINK: Final = 0.2
 # Raise it with any change that reads the same record otherwise: the next import then writes it anew.
-READER_VERSION: Final = 1
+READER_VERSION: Final = 2
 T = TypeVar("T")
 
 

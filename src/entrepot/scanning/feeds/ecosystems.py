@@ -22,7 +22,7 @@ _RELEASES: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
     "Debian": (re.compile(r"([0-9]+|[a-z]+)"), r"debian:\1"),
     "Mageia": (re.compile(r"([0-9]+)"), r"mageia:\1"),
     "Photon OS": (re.compile(r"([0-9]+\.[0-9]+)"), r"photon:\1"),
-    "Red Hat": (re.compile(r"enterprise_linux:([0-9]+)(?:::[a-z]+)?"), r"rhel:\1"),
+    "Red Hat": (re.compile(r"enterprise_linux:([0-9]+)(?:\.[0-9]+)?(?:::[a-z]+)?"), r"rhel:\1"),
     "Rocky Linux": (re.compile(r"([0-9]+)"), r"rocky:\1"),
     "Ubuntu": (re.compile(r"([0-9]{2}\.[0-9]{2})(?::LTS)?"), r"ubuntu:\1"),
 }
@@ -36,6 +36,7 @@ def namespace_of(ecosystem: str) -> str | None:
     """Our namespace for an OSV *ecosystem*; None without a known order.
 
     `Debian:12` is `debian:12`, `Alpine:v3.20` is `alpine:3.20`, `Red Hat:enterprise_linux:9::baseos` is `rhel:9`.
+    Since RHEL 10 a minor release is named too, `enterprise_linux:10.1`; its fixes are those of the major release.
     """
     family, colon, release = ecosystem.partition(":")
     if not colon:

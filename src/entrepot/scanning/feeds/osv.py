@@ -52,6 +52,8 @@ _ERRATUM_WORDS: Final[Mapping[str, Severity]] = {
     "Important": Severity.HIGH,
     "Critical": Severity.CRITICAL,
 }
+# RustSec's words for records that name no weakness; its `unsound` is one.
+_INFORMING: Final = frozenset(("notice", "unmaintained"))
 # "not yet assigned" and "end-of-life" rate nothing.
 _DEBIAN_URGENCIES: Final[Mapping[str, Severity]] = {
     "unimportant": Severity.NEGLIGIBLE,
@@ -183,13 +185,15 @@ def _of_package(common: Advisory, entries: Sequence[OsvAffected]) -> Advisory:
     urgencies = [_urgency(entry) for entry in entries] if common.namespace.startswith("debian:") else []
     own = [Rating(DEBIAN, _DEBIAN_URGENCIES[word]) for word in urgencies if word in _DEBIAN_URGENCIES]
     own += [rating for entry in entries for rating in _vectors(entry.severity)]
-    is_informational = all(e.database_specific is not None and e.database_specific.informational for e in entries)
+    ratings = tuple(dict.fromkeys((*own, *common.ratings)))
+    # Whoever rated a record took it for a weakness, whatever the record calls itself.
+    is_informing = not ratings and all(map(_only_informs, entries))
     return replace(
         common,
         ranges=tuple(ranges),
         versions=tuple(sorted(_unheld(versions, ranges))),
-        ratings=tuple(dict.fromkeys((*own, *common.ratings))),
-        counted=not is_informational and (not urgencies or any(word != "unimportant" for word in urgencies)),
+        ratings=ratings,
+        counted=not is_informing and (not urgencies or any(word != "unimportant" for word in urgencies)),
     )
 
 
@@ -233,6 +237,11 @@ def _vectors(severities: Iterable[OsvSeverity] | None) -> Iterator[Rating]:
 def _urgency(entry: OsvAffected) -> str:
     word = entry.ecosystem_specific.urgency if entry.ecosystem_specific is not None else None
     return word if isinstance(word, str) else ""
+
+
+def _only_informs(entry: OsvAffected) -> bool:
+    word = entry.database_specific.informational if entry.database_specific is not None else None
+    return isinstance(word, str) and word in _INFORMING
 
 
 def _named_versions(namespace: str, texts: Iterable[str]) -> Iterator[bytes]:

@@ -187,7 +187,8 @@ class _Collected:
         head = payload.read(MAGIC_BYTES)
         while len(head) < MAGIC_BYTES:
             head += payload.read(MAGIC_BYTES - len(head))
-        if is_executable(head) and self._is_readable(member, self._limits.binary_bytes):
+        # One that is sparse begins with its map, or with any part: what it is can't be told.
+        if (member.is_sparse or is_executable(head)) and self._is_readable(member, self._limits.binary_bytes):
             payload.spool = self._spool
             self._keep(PROGRAM, member.path, self._linked(member.path, payload, head), is_database=False)
 
@@ -195,6 +196,8 @@ class _Collected:
         program = read_executable(aside(payload, head))
         if program is None:
             return
+        if program.defect:
+            self._problems.add(f"analyser:{PROGRAM}:malformed", path, program.defect)
         for extractor in BINARY_EXTRACTORS:
             try:
                 yield from extractor.extract(path, program)

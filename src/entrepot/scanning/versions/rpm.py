@@ -39,6 +39,13 @@ def last_key(text: str) -> bytes:
     return own if _split(text)[2] else checked_key(own + _AFTER_EVERY_RELEASE)
 
 
+def source_of(file: str) -> tuple[str, str]:
+    """Name and `version-release` of the source package *file* (`curl-7.79-1.src.rpm`); empty if it is none."""
+    stem = file.removesuffix(".rpm").removesuffix(".src").removesuffix(".nosrc")
+    parts = stem.rsplit("-", 2)
+    return (parts[0], f"{parts[1]}-{parts[2]}") if len(parts) == 3 and all(parts) else ("", "")
+
+
 def _split(text: str) -> tuple[bytes, str, str]:
     match = _VERSION.fullmatch(checked_text(text))
     if match is None or not any(c.isalnum() for c in match[2]):

@@ -88,8 +88,7 @@ async def delete_repository(asked: Asked, name: str, *, dry_run: DryRun = False)
 @router.delete("/projects/{project}", operation_id="deleteProject")
 async def delete_project(asked: Asked, project: str, *, dry_run: DryRun = False) -> Deleted | PlanDetail:
     """Deletes a project with its repositories."""
-    asked.site(Permission.PROJECT_CREATE)
-    scoped = await asked.project(Permission.REPO_DELETE, project)
+    scoped = await asked.project_to_delete(project)
     if dry_run:
         return shown(await asked.services.plan.project(scoped))
     return Deleted(operation=await asked.services.delete.project(scoped))
@@ -116,7 +115,8 @@ async def list_project_operations(
 @router.post("/operations/{operation}/undo", operation_id="undoOperation")
 async def undo_operation(asked: Asked, operation: str) -> UndoneAnswer:
     """Takes a deletion back, whole or not at all."""
-    undone = await asked.services.undo(asked.principal, operation)
+    found = await asked.operation(operation)
+    undone = await asked.services.undo(asked.principal, found.id)
     return UndoneAnswer(
         operation=undone.operation, manifests=undone.manifests, tags=list(undone.tags), taken=list(undone.taken)
     )

@@ -25,8 +25,8 @@ from entrepot.scanning.queries import (
 )
 from entrepot.web.pages.commands import pull_commands
 from entrepot.web.pages.lists import Column, Shown, View, answer, at_hand, listed
+from entrepot.web.pages.verdicts import address_of, judged
 from entrepot.web.pages.visit import Visit, page
-from entrepot.web.pages.why import address_of, judged
 
 MOST_REFERRERS: Final = 1_000
 OVERVIEW: Final = "overview"

@@ -5,13 +5,12 @@ from typing import Final
 
 from starlette.responses import Response
 
-from entrepot.access.model import Permission, Project
-from entrepot.access.scoped import Scoped
+from entrepot.access.model import Permission
 from entrepot.errors import ConflictError, DeniedError
 from entrepot.lifecycle.plan import Plan
 from entrepot.web.pages.look import short
+from entrepot.web.pages.verdicts import address_of
 from entrepot.web.pages.visit import Visit, action, page
-from entrepot.web.pages.why import address_of
 
 SHOWN: Final = 100
 
@@ -48,7 +47,7 @@ async def delete_repository(visit: Visit) -> Response:
 
 async def plan_project(visit: Visit) -> Response:
     """What would go with a project."""
-    project = await _project(visit)
+    project = await visit.context.project_to_delete(visit.http.path_params["project"])
     name = project.resource.name
     plan = visit.services.plan.project(project)
     return await _asked(visit, plan, f"the project {name}", f"/projects/{name}/settings")
@@ -56,7 +55,7 @@ async def plan_project(visit: Visit) -> Response:
 
 async def delete_project(visit: Visit) -> Response:
     """Deletes a project with its repositories."""
-    await visit.services.delete.project(await _project(visit))
+    await visit.services.delete.project(await visit.context.project_to_delete(visit.http.path_params["project"]))
     return visit.go("/projects", "trashed")
 
 
@@ -73,12 +72,6 @@ async def _asked(visit: Visit, planned: Awaitable[Plan], what: str, back: str) -
 
 def _named(visit: Visit) -> tuple[str, str]:
     return visit.http.path_params["name"], visit.http.path_params["reference"]
-
-
-async def _project(visit: Visit) -> Scoped[Project]:
-    project = await visit.context.project(Permission.REPO_DELETE, visit.http.path_params["project"])
-    visit.context.site(Permission.PROJECT_CREATE)
-    return project
 
 
 ARTIFACT: Final = "/repositories/{name:path}/-/artifacts/{reference}/delete"

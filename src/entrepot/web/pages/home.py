@@ -10,8 +10,8 @@ from entrepot.access.model import Permission
 from entrepot.lifecycle.promotion_lists import PROMOTIONS
 from entrepot.runtime.jobs.model import JobRow
 from entrepot.web.pages.promotions import WAITING
+from entrepot.web.pages.verdicts import why_address
 from entrepot.web.pages.visit import Visit, page
-from entrepot.web.pages.why import why_address
 
 MOST: Final = 20
 NEARLY_FULL_PERCENT: Final = 80

@@ -303,9 +303,10 @@ def _heading(column: Column[Any], listing: Listing, sort: str, address: Callable
 
 def _limit(visit: Visit) -> int:
     text = visit.word("limit") or str(LENGTH)
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= LONGEST):
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if not 1 <= number <= LONGEST:
         raise InvalidError(f"a number from 1 to {LONGEST}", "limit")
-    return int(text)
+    return number
 
 
 def _hint(listing: Listing) -> str:

@@ -69,6 +69,7 @@ class _Parts:
         self.fields: dict[str, str] = {}
         self.is_file = False
         self.is_over = False
+        self._begun = 0
         self._header = bytearray()
         self._disposition = bytearray()
         self._name = ""
@@ -103,7 +104,8 @@ class _Parts:
     def _begin(self) -> None:
         if self.is_file:
             raise InvalidError("the file is the last part of the form")
-        if len(self.fields) > MAX_FIELDS:
+        self._begun += 1
+        if self._begun > MAX_FIELDS + 1:  # the file is a part too
             raise InvalidError(f"a form has up to {MAX_FIELDS} fields")
         self._disposition.clear()
         self._value.clear()

@@ -52,12 +52,17 @@ async def show_feeds(visit: Visit) -> Response:
     return answer(visit, "feeds.html", view, refused=refused, largest=visit.services.limits.feed_body_bytes)
 
 
-async def import_feed(visit: Visit, file: AsyncIterator[bytes]) -> Response:
-    """Takes a feed; a job brings it into force."""
-    site = visit.context.site(Permission.SCAN_CONFIGURE)
+def check_feed(visit: Visit) -> None:
+    """Lets pass who may import feeds, and what is not too large. Raises PermissionDeniedError, BodyTooLargeError."""
+    visit.context.site(Permission.SCAN_CONFIGURE)
     largest = visit.services.limits.feed_body_bytes
     if (visit.own.length() or 0) > largest + FORM:
         raise BodyTooLargeError(largest)
+
+
+async def import_feed(visit: Visit, file: AsyncIterator[bytes]) -> Response:
+    """Takes a feed; a job brings it into force."""
+    site = visit.context.site(Permission.SCAN_CONFIGURE)
     force = visit.form.get("force") == "yes"
     job = await visit.services.receive_feed(site, file, visit.form.get("source", "").strip(), force=force)
     return visit.go(f"/jobs?filter=id%3D{job}", "requested")
@@ -120,7 +125,7 @@ def _built(text: str) -> datetime | str:
 
 ROUTES: Final = (
     page("/feeds", show_feeds),
-    upload("/feeds/import", import_feed),
+    upload("/feeds/import", check_feed, import_feed),
     page("/jobs", show_jobs),
     page("/audit", show_audit),
 )

@@ -4,6 +4,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from entrepot.access.errors import PermissionDeniedError
 from entrepot.access.model import Permission
 from entrepot.catalog.quota import Usage
 from entrepot.catalog.stages import MAX_APPROVALS, Move, Pipeline
@@ -15,6 +16,7 @@ from entrepot.web.pages.visit import Visit, action, page
 
 MAX_SIZE: Final = 2**63 - 1
 NO_LIMIT: Final = "none"
+MOST_DIGITS: Final = 3
 
 
 async def show_settings(visit: Visit) -> Response:
@@ -37,7 +39,7 @@ async def show_settings(visit: Visit) -> Response:
         refused_edit=edit,
         refused_mode=visit.refused(Permission.POLICY_ACTIVATE, project),
         refused_quota=visit.refused(Permission.PROJECT_EDIT) or edit,
-        refused_delete=visit.refused(Permission.PROJECT_CREATE) or visit.refused(Permission.REPO_DELETE, project),
+        refused_delete=await _refused_delete(visit),
     )
 
 
@@ -82,9 +84,19 @@ def _with_approvals(move: Move, text: str | None) -> Move:
     """*move* with as many approvals as *text* says; as it is, without one. Raises InvalidError."""
     if text is None:
         return move
-    if not (text.isascii() and text.isdigit() and int(text[:3]) <= MAX_APPROVALS):
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else MAX_APPROVALS + 1
+    if number > MAX_APPROVALS:
         raise InvalidError(f"a number of approvals, at most {MAX_APPROVALS}", f"{move.source}>{move.target}")
-    return Move(move.source, move.target, int(text))
+    return Move(move.source, move.target, number)
+
+
+async def _refused_delete(visit: Visit) -> str:
+    """Why who asks may not delete the project; empty: he may."""
+    try:
+        await visit.context.project_to_delete(visit.http.path_params["project"])
+    except PermissionDeniedError as error:
+        return error.message
+    return ""
 
 
 def _address(visit: Visit) -> str:

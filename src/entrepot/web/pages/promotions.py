@@ -1,23 +1,27 @@
 """Pages: the board of promotions, one of them, and asking for one."""
 
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
 
 from starlette.responses import Response
 
-from entrepot.access.authorize import visible_projects
-from entrepot.access.model import Permission
-from entrepot.errors import EntrepotError, InvalidError, NotFoundError, UnavailableError
-from entrepot.lifecycle.errors import PromotionOverError
+from entrepot.access.authorize import authorize, visible_projects
+from entrepot.access.model import Permission, Project
+from entrepot.errors import DeniedError, InvalidError, NotFoundError
 from entrepot.lifecycle.model import Promotion, PromotionState
 from entrepot.lifecycle.promote import Wish
 from entrepot.lifecycle.promotion_lists import PROMOTIONS
+from entrepot.policy.model import Judgement, Outcome
+from entrepot.policy.promotion import is_served
 from entrepot.web.pages.lists import Act, Bulk, Column, Shown, answer, listed
 from entrepot.web.pages.several import Question, Thing, chosen, done, foreseen, tried
 from entrepot.web.pages.visit import Visit, action, page
 
 WAITING: Final = f"state={PromotionState.WAITING.value}"
 OVER: Final = "it is over"
+REJECTED: Final = "is rejected"
+EXECUTED: Final = "is executed"
 MAX_REASON: Final = 1_000
 
 
@@ -81,40 +85,43 @@ async def ask(visit: Visit) -> Response:
 async def show_promotion(visit: Visit) -> Response:
     """One promotion, and what can be done about it."""
     project, found = await visit.context.promotion(Permission.REPO_READ, visit.http.path_params["promotion"])
+    verdicts = await _verdicts(visit, found)
     own = found.actor == visit.context.principal.actor.name
     return visit.page(
         "promotion.html",
         promotion=found,
         project=project.resource.name,
-        verdicts=await _verdicts(visit, found),
+        verdicts={digest: outcome.value for digest, outcome in verdicts.items()},
         is_over=found.state is not PromotionState.WAITING,
-        approve_refused=await _approve_refused(visit, found),
+        approve_refused=await _approve_refused(visit, project.resource, found, verdicts),
         reject_refused=visit.refused(Permission.PROMOTION_APPROVE, project.resource),
         withdraw_refused="" if own else f"{found.actor} asked for it",
     )
 
 
-async def _verdicts(visit: Visit, promotion: Promotion) -> dict[str, str]:
+async def _verdicts(visit: Visit, promotion: Promotion) -> dict[str, Outcome]:
     """The verdicts of now on what is promoted, by digest; none where its repository is gone."""
     try:
         source = await visit.context.repository(Permission.REPO_READ, promotion.source)
     except NotFoundError:
         return {}
-    found = await visit.services.policy.outcomes_of(source, [item.digest for item in promotion.items])
-    return {digest: outcome.value for digest, outcome in found.items()}
+    return await visit.services.policy.outcomes_of(source, [item.digest for item in promotion.items])
 
 
-async def _approve_refused(visit: Visit, promotion: Promotion) -> str:
-    """Why who looks can't approve it now; empty: he can. Asked of the approval itself, which is then rolled back."""
+async def _approve_refused(
+    visit: Visit, project: Project, promotion: Promotion, verdicts: Mapping[str, Outcome]
+) -> str:
+    """Why who looks can't approve it now, as far as that shows without an attempt; empty: nothing is known against."""
     if promotion.state is not PromotionState.WAITING:
         return OVER
     try:
-        project, _ = await visit.context.promotion(Permission.PROMOTION_APPROVE, promotion.id)
-        await visit.services.decide_promotion.rehearse(project, promotion.id)
-    except UnavailableError:
-        raise
-    except EntrepotError as error:
+        approver = authorize(visit.context.principal, Permission.PROMOTION_APPROVE, project)
+        await visit.services.decide_promotion.check_approver(approver, promotion.id)
+    except DeniedError as error:
         return error.message
+    for item in promotion.items:
+        if not is_served(Judgement(verdicts.get(item.digest, Outcome.PASS))):  # what is no image has none
+            return f"the verdict on {item.reference} is {verdicts[item.digest].value}, which {promotion.stage} refuses"
     return ""
 
 
@@ -142,8 +149,8 @@ async def withdraw(visit: Visit) -> Response:
 async def foresee_promotions(visit: Visit) -> Response:
     """What would become of several promotions."""
     act = _act(visit.word("act"))
-    outcomes = await tried(await _things(visit), lambda each: _would_be(visit, act, each))
-    return foreseen(visit, _question(act), outcomes)
+    results = await tried(await _things(visit), lambda each: _would_be(visit, act, each))
+    return foreseen(visit, _question(act), results)
 
 
 async def decide_promotions(visit: Visit) -> Response:
@@ -155,11 +162,14 @@ async def decide_promotions(visit: Visit) -> Response:
         project, _ = await visit.context.promotion(Permission.PROMOTION_APPROVE, thing.key)
         if act == REJECT:
             await visit.services.decide_promotion.reject(project, thing.key, reason)
-            return "is rejected"
+            return REJECTED
         made = await visit.services.decide_promotion.approve(project, thing.key)
-        return f"is {made.state.value}"
+        if made.state is PromotionState.EXECUTED:
+            return EXECUTED
+        return f"has {len(made.approvals)} of {made.needed} approvals, and waits on"
 
-    return await done(visit, _question(act), await _things(visit), decide, "decided")
+    words = {REJECTED: "decided", EXECUTED: "decided"}
+    return await done(visit, _question(act), await _things(visit), decide, words)
 
 
 async def _things(visit: Visit) -> list[Thing]:
@@ -176,12 +186,11 @@ async def _things(visit: Visit) -> list[Thing]:
 
 
 async def _would_be(visit: Visit, act: str, thing: Thing) -> str:
-    project, found = await visit.context.promotion(Permission.PROMOTION_APPROVE, thing.key)
+    project, _ = await visit.context.promotion(Permission.PROMOTION_APPROVE, thing.key)
     if act == REJECT:
-        if found.state is not PromotionState.WAITING:
-            raise PromotionOverError(f"this promotion is {found.state} already")
+        await visit.services.decide_promotion.rehearse_rejection(project, thing.key)
         return "ends, and nothing moves"
-    made = await visit.services.decide_promotion.rehearse(project, thing.key)
+    made = await visit.services.decide_promotion.rehearse_approval(project, thing.key)
     if made.state is PromotionState.EXECUTED:
         return f"is executed: it goes to {made.target}"
     return f"has {len(made.approvals)} of {made.needed} approvals then, and waits on"

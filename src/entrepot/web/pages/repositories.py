@@ -16,8 +16,8 @@ from entrepot.web.pages.commands import pull_commands, push_commands
 from entrepot.web.pages.lists import Column, Shown, answer, listed
 from entrepot.web.pages.promotions import next_stages
 from entrepot.web.pages.tags import bulk_of, tag_address
+from entrepot.web.pages.verdicts import address_of
 from entrepot.web.pages.visit import Visit, page
-from entrepot.web.pages.why import address_of
 
 NONE_YET: Final = "No repository yet: the first push makes one."
 COLUMNS: Final[tuple[Column[RepositoryRow], ...]] = (

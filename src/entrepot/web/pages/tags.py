@@ -12,22 +12,23 @@ from entrepot.errors import EntrepotError, InvalidError, UnavailableError
 from entrepot.lifecycle.model import Promotion, PromotionState
 from entrepot.lifecycle.promote import Wish
 from entrepot.oci.reference import check_tag
-from entrepot.policy.model import Outcome as Verdict
+from entrepot.policy.model import Outcome
 from entrepot.runtime.filters import Field, FilterInvalidError, Kind
 from entrepot.runtime.lists import Listing, Part, Wanted
 from entrepot.web.pages.commands import pull_commands
 from entrepot.web.pages.lists import Act, Action, Bulk, Column, Shown, answer, listed
 from entrepot.web.pages.look import counted
 from entrepot.web.pages.promotions import next_stages, promotion_address
-from entrepot.web.pages.several import Outcome, Question, Thing, chosen, done, foreseen, tried
+from entrepot.web.pages.several import Question, Result, Thing, chosen, done, foreseen, tried
+from entrepot.web.pages.verdicts import address_of
 from entrepot.web.pages.visit import Visit, action, page
-from entrepot.web.pages.why import address_of
 
 HISTORY: Final = Listing({"rev": Field(Kind.NUMBER, filters=False)}, key="rev", default="-rev")
 NEWEST_FIRST: Final = "-rev"
 MOST_DIGITS: Final = 9
 TRASH: Final = "trash"
 PROMOTE: Final = "promote-to-"
+DELETED: Final = "is in the trash"
 
 
 async def show_tag(visit: Visit) -> Response:
@@ -87,7 +88,7 @@ async def show_tag(visit: Visit) -> Response:
         repository=name,
         tag=tag,
         row=row,
-        verdict=outcomes.get(row.digest, Verdict.PENDING).value if row else "",
+        verdict=outcomes.get(row.digest, Outcome.PENDING).value if row else "",
         stage=stage,
         onward=onward,
         is_protected=repository.resource.protection is not None,
@@ -145,16 +146,16 @@ async def foresee_tags(visit: Visit) -> Response:
             visit, _question(visit, act), await tried(things, lambda each: _to_trash(visit, repository, each))
         )
     source = await visit.context.repository(Permission.PROMOTION_REQUEST, name)
-    outcomes = await tried(things, lambda each: _onward(visit, source, [each.key], stage))
-    going = [each.thing for each in outcomes if not each.refused]
+    results = await tried(things, lambda each: _onward(visit, source, [each.key], stage))
+    going = [each.thing for each in results if not each.refused]
     try:  # what each may do alone, all may not do together
         if len(going) > 1:
             await _onward(visit, source, [each.key for each in going], stage)
     except UnavailableError:
         raise
     except EntrepotError as error:
-        outcomes = [each if each.refused else Outcome(each.thing, "", error.message) for each in outcomes]
-    return foreseen(visit, _question(visit, act), outcomes)
+        results = [each if each.refused else Result(each.thing, "", error.message) for each in results]
+    return foreseen(visit, _question(visit, act), results)
 
 
 async def act_on_tags(visit: Visit) -> Response:
@@ -165,7 +166,7 @@ async def act_on_tags(visit: Visit) -> Response:
         repository = await visit.context.repository(Permission.REPO_DELETE, name)
         things = [Thing(tag, f"{name}:{tag}", tag_address(name, tag)) for tag in keys]
         return await done(
-            visit, _question(visit, act), things, lambda each: _delete(visit, repository, each), "trashed"
+            visit, _question(visit, act), things, lambda each: _delete(visit, repository, each), {DELETED: "trashed"}
         )
     source = await visit.context.repository(Permission.PROMOTION_REQUEST, name)
     made = await visit.services.request_promotion(source, [Wish(tag) for tag in keys], stage)
@@ -205,7 +206,7 @@ async def _to_trash(visit: Visit, repository: Scoped[Repository], tag: Thing) ->
 
 async def _delete(visit: Visit, repository: Scoped[Repository], tag: Thing) -> str:
     await visit.services.delete.manifest(visit.context.principal, repository.resource.name, check_tag(tag.key))
-    return "is in the trash"
+    return DELETED
 
 
 async def _onward(visit: Visit, source: Scoped[Repository], tags: list[str], stage: str) -> str:

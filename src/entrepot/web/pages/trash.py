@@ -5,20 +5,25 @@ from typing import Final
 from starlette.responses import Response
 
 from entrepot.access.model import Permission
-from entrepot.catalog.errors import OperationUnknownError
+from entrepot.catalog.errors import OperationOverError, OperationUnknownError
 from entrepot.catalog.lists import OPERATIONS
 from entrepot.catalog.operations import Kind, Operation
 from entrepot.errors import InvalidError
+from entrepot.lifecycle.trash import Undone, check_undo
 from entrepot.runtime.lists import Part, Wanted
 from entrepot.runtime.shown import byte_size
 from entrepot.web.pages.lists import Act, Action, Bulk, Column, Shown, answer, listed
 from entrepot.web.pages.look import counted
 from entrepot.web.pages.projects import project_of
-from entrepot.web.pages.several import Question, Thing, chosen, done, foreseen, tried
+from entrepot.web.pages.several import Question, Result, Thing, chosen, done, foreseen, told, tried
 from entrepot.web.pages.visit import Visit, action, page
 
 RESTORE: Final = "restore"
 PURGE: Final = "purge"
+BACK: Final = "is back"
+ASKED: Final = "is asked for"
+GONE: Final = "is gone for good"
+WORDS: Final = {BACK: "undone", ASKED: "asked", GONE: "purged"}
 COLUMNS: Final[tuple[Column[Operation], ...]] = (
     Column("reference", "Deleted", lambda row: row.reference or row.repository or row.project, Shown.DIGEST),
     Column("kind", "What", lambda row: row.kind.value),
@@ -46,11 +51,11 @@ async def show_trash(visit: Visit) -> Response:
         return await lists.all_operations(visit.context.site(Permission.SYSTEM_READ), wanted, now)
 
     def over(row: Operation) -> str:
-        if row.kind is Kind.PURGE:
-            return "it is a wish to purge: another admin confirms it, or it expires"
-        if row.purged_at:
-            return "it was purged"
-        return "it was taken back" if row.undone_at else "its time is over" if row.undo_until <= now else ""
+        try:
+            check_undo(row, now)
+        except OperationOverError as error:
+            return error.message
+        return ""
 
     undo_it: Action[Operation] = Action(
         "Take back", lambda row: f"{_address(visit)}/{row.id}/undo", lambda row: row.reference, over
@@ -72,8 +77,11 @@ async def show_trash(visit: Visit) -> Response:
 
 async def undo(visit: Visit) -> Response:
     """Takes a deletion back."""
-    await visit.services.undo(visit.context.principal, visit.http.path_params["operation"])
-    return visit.go(_address(visit), "undone")
+    await _check(visit)
+    row = await _operation(visit, visit.http.path_params["operation"])
+    undone = await visit.services.undo(visit.context.principal, row.id)
+    result = Result(_thing(row), _is_back(undone), "")
+    return told(visit, _question(visit, RESTORE), [result], WORDS)
 
 
 async def foresee_trash(visit: Visit) -> Response:
@@ -90,8 +98,7 @@ async def foresee_trash(visit: Visit) -> Response:
                 for number, noun in ((undone.manifests, "manifest"), (len(undone.tags), "tag"))
                 if number
             ]
-            taken = f"; {', '.join(undone.taken)} names something else by now, and goes on to" if undone.taken else ""
-            return f"comes back{', with ' if brought else ''}{' and '.join(brought)}{taken}"
+            return f"comes back{', with ' if brought else ''}{' and '.join(brought)}{_taken(undone)}"
         site, confirms = visit.context.site(Permission.TRASH_PURGE), operation.kind is Kind.PURGE
         plan = await visit.services.plan.purge(site, thing.key, confirms=confirms)
         freed = f"it frees {byte_size(plan.size)}"
@@ -108,33 +115,44 @@ async def act_on_trash(visit: Visit) -> Response:
     async def do(thing: Thing) -> str:
         operation = await _operation(visit, thing.key)
         if act == RESTORE:
-            await visit.services.undo(visit.context.principal, thing.key)
-            return "is back"
+            return _is_back(await visit.services.undo(visit.context.principal, thing.key))
         site = visit.context.site(Permission.TRASH_PURGE)
         if operation.kind is Kind.PURGE:
             await visit.services.purge.confirm(site, thing.key)
-            return "is gone for good"
+            return GONE
         await visit.services.purge.request(site, thing.key)
-        return "is asked for"
+        return ASKED
 
-    return await done(visit, _question(visit, act), await _things(visit), do, "undone" if act == RESTORE else "asked")
+    return await done(visit, _question(visit, act), await _things(visit), do, WORDS)
 
 
 async def _things(visit: Visit) -> list[Thing]:
     things = []
     for id_ in chosen(visit):
         try:
-            row = await _operation(visit, id_)
-            what = row.reference or row.repository or row.project
-            things.append(Thing(id_, f"{row.kind.value} {what}" + (f" of {row.repository}" if row.repository else "")))
+            things.append(_thing(await _operation(visit, id_)))
         except OperationUnknownError:
             things.append(Thing(id_, id_))
     return things
 
 
+def _thing(row: Operation) -> Thing:
+    what = row.reference or row.repository or row.project
+    return Thing(row.id, f"{row.kind.value} {what}" + (f" of {row.repository}" if row.repository else ""))
+
+
+def _is_back(undone: Undone) -> str:
+    return f"{BACK}{_taken(undone)}"
+
+
+def _taken(undone: Undone) -> str:
+    """What does not come back, if anything."""
+    return f"; {', '.join(undone.taken)} names something else by now, and goes on to" if undone.taken else ""
+
+
 async def _operation(visit: Visit, id_: str) -> Operation:
     """The operation *id_*, of the project in the address if one is. Raises OperationUnknownError."""
-    row = await visit.services.storage.operation(id_)
+    row = await visit.context.operation(id_)
     if row.project != (_project(visit) or row.project):
         raise OperationUnknownError
     return row

@@ -41,6 +41,7 @@ DONE: Final[Mapping[str, str]] = {
     "undone": "The deletion was taken back.",
     "trashed": "It is in the trash now, and can be taken back from there for a time.",
     "asked": "It is asked for: another admin confirms it within a day.",
+    "purged": "It is gone for good: a job frees its bytes.",
     "decided": "All that was chosen is decided.",
     "password": "Your password is changed; other browsers are signed out.",
     "signed-out": "You are signed out.",
@@ -167,8 +168,11 @@ def action(path: str, act: Show) -> Route:
     return Route(path, endpoint, methods=["POST"])
 
 
-def upload(path: str, take: Take) -> Route:
-    """What a form with a file that is sent to *path* does; the file is read as it comes, its fields before it."""
+def upload(path: str, check: Callable[[Visit], None], take: Take) -> Route:
+    """What a form with a file that is sent to *path* does; the file is read as it comes, its fields before it.
+
+    check: lets pass before anything is read, or raises: who may not send one, what is too large.
+    """
 
     async def endpoint(http: HttpRequest) -> Response:
         guest = await _guest(http, read=False)
@@ -176,6 +180,7 @@ def upload(path: str, take: Take) -> Route:
         visit = await _signed_in(guest)
         if visit is None:
             return guest.go("/sign-in")
+        check(visit)
         form = await read_form(guest.own.headers.get("content-type", ""), guest.own.body())
         visit.form, visit.sent = form.fields, tuple(form.fields.items())
         check_token(visit)

@@ -1,6 +1,7 @@
 """Build information in programs by their description; programs of a real Go: integration/test_real_go.py."""
 
 import io
+import struct
 from collections.abc import Callable
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from entrepot.scanning.ecosystems.golang.extract import GolangExtractor
 from entrepot.scanning.executables import read_executable
 from entrepot.scanning.extractor import MetadataInvalidError, aside
-from tests.fakes.go_programs import DATA, MAGIC, elf, information, information_by_pointers, mach_o, pe
+from tests.fakes.go_programs import DATA, GUARD, MAGIC, elf, information, information_by_pointers, mach_o, pe, varint
+from tests.fakes.tars import codes, facts_of, program, tar
 
 LINES = (
     "path\texample.com/app/cmd\n"
@@ -28,9 +30,19 @@ FOUND = [
     ("example.com/local", "(devel)"),
 ]
 
+# The fields of an ELF header that lead to the sections' names, and what no linker writes there.
+BROKEN_SECTIONS = {
+    "table beyond the file": (40, "<Q", (1 << 64) - 1),
+    "table of half its size": (58, "<H", 32),
+    "more sections than there are": (60, "<H", 0xFF00),
+    "no number of sections": (60, "<H", 0),
+    "names in no section": (62, "<H", 3),
+    "names in the section that is none": (62, "<H", 0),
+}
 
-def extract(program: bytes) -> list[tuple[str, str]]:
-    read = read_executable(aside(io.BytesIO(program)))
+
+def extract(data: bytes) -> list[tuple[str, str]]:
+    read = read_executable(aside(io.BytesIO(data)))
     return [] if read is None else [(p.name, p.version) for p in GolangExtractor().extract("app", read)]
 
 
@@ -142,6 +154,19 @@ def test_broken_build_information_is_an_error(data: bytes) -> None:
         extract(elf(data))
 
 
+@pytest.mark.parametrize("guarded", [GUARD + LINES.encode()[:-1] + GUARD, LINES.encode(), GUARD + GUARD, b"\n"])
+def test_modules_that_are_there_and_not_guarded_are_an_error_after_the_standard_library(guarded: bytes) -> None:
+    whole = information("go1.20.3", "")
+    assert whole.endswith(b"\0")
+    read = read_executable(aside(io.BytesIO(elf(whole[:-1] + varint(len(guarded)) + guarded))))
+    assert read is not None
+    packages = GolangExtractor().extract("app", read)
+
+    assert next(packages).name == "stdlib"
+    with pytest.raises(MetadataInvalidError):
+        next(packages)
+
+
 def test_a_table_of_headers_that_no_program_has_is_an_error() -> None:
     program = bytearray(elf(information("go1.22.0", LINES)))
     program[54:58] = b"\xff\xff\xff\xff"
@@ -150,11 +175,24 @@ def test_a_table_of_headers_that_no_program_has_is_an_error() -> None:
         extract(bytes(program))
 
 
-def test_broken_sections_do_not_hide_what_a_segment_has() -> None:
-    program = bytearray(elf(information("go1.20.3", LINES)))
-    program[40:48] = b"\xff" * 8
+@pytest.mark.parametrize(("field", "form", "number"), BROKEN_SECTIONS.values(), ids=BROKEN_SECTIONS)
+def test_broken_sections_do_not_hide_what_a_segment_has_and_are_noted(field: int, form: str, number: int) -> None:
+    data = bytearray(elf(information("go1.20.3", LINES)))
+    struct.pack_into(form, data, field, number)
+    read = read_executable(aside(io.BytesIO(data)))
+    assert read is not None
 
-    assert extract(bytes(program)) == FOUND
+    assert extract(bytes(data)) == FOUND
+    assert read.defect
+    facts = facts_of(tar(program("bin/app", bytes(data))))
+    assert (codes(facts), facts.complete) == (["analyser:executable:malformed"], False)
+    assert [(p.name, p.version) for p in facts.packages] == FOUND
+
+
+def test_a_program_whose_sections_were_stripped_is_whole() -> None:
+    facts = facts_of(tar(program("bin/app", elf(information("go1.20.3", LINES), section=""))))
+
+    assert (facts.complete, [(p.name, p.version) for p in facts.packages]) == (True, FOUND)
 
 
 def test_magic_at_an_odd_place_is_no_build_information() -> None:

@@ -1,12 +1,17 @@
 import io
-import resource
+import tempfile
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from entrepot.scanning.ecosystems.java.archive import Archive, Budget
 from entrepot.scanning.ecosystems.java.extract import JavaExtractor
 from entrepot.scanning.ecosystems.java.names import from_file_name
-from entrepot.scanning.extractor import Aside, LimitExceededError, MetadataInvalidError
+from entrepot.scanning.extractor import Aside, LimitExceededError, MetadataInvalidError, Spool
+from entrepot.scanning.layers.overlay import overlay
+from entrepot.scanning.versions.scheme import is_ordered
 from tests.fakes.jars import END, jar, manifest, patched, pom
 from tests.fakes.tars import codes, facts_of, member, tar
 
@@ -15,20 +20,34 @@ FOUND = ("org.apache.logging.log4j:log4j-core", "2.14.1")
 
 
 class Spooled(io.BytesIO):
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, spool: Spool | None) -> None:
         super().__init__(data)
-        self.spool = io.BytesIO()
+        self.spool = spool or io.BytesIO()
 
 
-def read(data: bytes, path: str = "app.jar") -> tuple[list[tuple[str, str]], MetadataInvalidError | None]:
+def read(
+    data: bytes, path: str = "app.jar", spool: Spool | None = None
+) -> tuple[list[tuple[str, str]], MetadataInvalidError | None]:
     found = []
     try:
-        for package in JavaExtractor().extract(path, Spooled(data)):
-            assert (package.ecosystem, package.path) == ("maven", path)
+        for package in JavaExtractor().extract(path, Spooled(data, spool)):
+            assert (package.ecosystem, package.path) == ("maven" if ":" in package.name else "jar", path)
             found.append((package.name, package.version))
     except MetadataInvalidError as error:
         return found, error
     return found, None
+
+
+@contextmanager
+def at_most(peak_bytes: int) -> Iterator[None]:
+    """Fails if more than *peak_bytes* are held at once that were not before."""
+    tracemalloc.start()
+    try:
+        yield
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak <= peak_bytes
 
 
 def nested(depth: int, innermost: bytes, *, is_stored: bool = False) -> bytes:
@@ -106,6 +125,19 @@ def test_a_known_artifact_that_shades_others_is_still_itself() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["netty-codec-4.1.68.Final", "commons-collections-3.2.1"])
+def test_an_image_with_a_jar_whose_group_nothing_tells_is_in_no_namespace_that_a_feed_covers(name: str) -> None:
+    facts = facts_of(tar(member(f"opt/{name}.jar", jar(manifest())), member("opt/log4j.jar", jar(LOG4J))))
+    found = overlay([facts], {"rootfs": {"type": "layers", "diff_ids": [facts.diff_id]}})
+
+    assert found.reasons == ()
+    assert [(p.namespace, p.package.name) for p in found.packages] == [
+        ("jar", name.rpartition("-")[0]),
+        ("maven", FOUND[0]),
+    ]
+    assert not is_ordered("jar")
+
+
 def test_a_jar_that_says_nothing_of_itself_is_no_package() -> None:
     assert read(jar(manifest())) == ([], None)
 
@@ -130,6 +162,34 @@ def test_properties_without_a_group_are_named_by_their_place() -> None:
     data = jar({"META-INF/maven/a.b/c/pom.properties": b"version=1\n"})
 
     assert read(data) == ([("a.b:c", "1")], None)
+
+
+def test_a_group_that_was_left_to_be_filled_in_is_that_of_its_place() -> None:
+    data = jar({"META-INF/maven/a.b/c/pom.properties": b"version=1\ngroupId=${project.groupId}\nartifactId=x${y}\n"})
+
+    assert read(data) == ([("a.b:c", "1")], None)
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        b"",
+        b"groupId=a.b\nartifactId=c\n",
+        b"version=\n",
+        b"version=${project.version}\n",
+        b"version=1.0-${revision}\n",
+        b"#".ljust(64 << 10, b"-") + b"\nversion=1\n",
+        b"#".ljust((64 << 10) - 11, b"-") + b"\nversion=1.2.3\n",
+    ],
+    ids=["empty", "no version", "blank", "placeholder", "placeholder inside", "beyond", "cut within the version"],
+)
+def test_properties_without_a_version_are_an_error_and_the_manifest_speaks(properties: bytes) -> None:
+    data = jar({"META-INF/maven/a.b/c/pom.properties": properties, **LOG4J})
+    found, error = read(data)
+
+    assert (found, error is not None) == ([FOUND], True)
+    alone, error = read(jar({**manifest(), "META-INF/maven/a.b/c/pom.properties": properties}), "spring-core-5.0.0.jar")
+    assert (alone, error is not None) == ([("org.springframework:spring-core", "5.0.0")], True)
 
 
 @pytest.mark.parametrize(
@@ -191,20 +251,19 @@ def test_more_archives_than_any_honest_one_holds_are_a_limit() -> None:
 
 def test_100_000_entries_more_than_16_bits_can_count_are_passed_over_and_not_held() -> None:
     data = jar({**{f"p/C{index:09}.class": b"" for index in range(100_000)}, **LOG4J}, is_stored=True)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-    assert read(data) == ([FOUND], None)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 << 10
+    with tempfile.TemporaryFile(buffering=0) as spool, at_most(16 << 20):
+        assert read(data, spool=spool) == ([FOUND], None)
 
 
 def test_a_bomb_in_a_bomb_costs_no_more_than_its_limit() -> None:
     bomb = jar({"zeros.jar": bytes(80 << 20)})
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found, error = read(jar({"first.jar": bomb, "second.jar": bomb, **LOG4J}))
+    data = jar({"first.jar": bomb, "second.jar": bomb, **LOG4J})
 
+    with at_most(80 << 20):
+        found, error = read(data)
     assert isinstance(error, LimitExceededError)
     assert found == [FOUND]
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10
 
 
 def inflated(archive: Archive) -> int:

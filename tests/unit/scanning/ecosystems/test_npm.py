@@ -1,4 +1,6 @@
+import contextlib
 import io
+import tracemalloc
 
 import pytest
 
@@ -62,9 +64,37 @@ def test_a_package_without_a_name_is_called_as_its_folder() -> None:
     assert package.name == "@s/b"
 
 
-@pytest.mark.parametrize("data", [b'{"name": "a"}', b"{}", b'{"name": "a", "version": 1}', b'{"version": " "}'])
+@pytest.mark.parametrize("data", [b'{"name": "a"}', b"{}", b'{"version": " "}', b'{"name": "a", "version": ""}'])
 def test_what_has_no_version_is_in_no_registry(data: bytes) -> None:
     assert extract(data) == []
+
+
+@pytest.mark.parametrize(
+    "version", [b"4", b"null", b"true", b'["4.17.20"]', b'{"a": "4.17.20"}', b"  4  ", b'"\\ud800"']
+)
+def test_a_version_that_is_no_text_is_an_error(version: bytes) -> None:
+    with pytest.raises(MetadataInvalidError):
+        extract(b'{"name": "lodash", "version": ' + version + b"}")
+
+
+def test_blanks_around_a_field_are_nothing() -> None:
+    (package,) = extract(b'{"name" : \n "a\\u0062" \t, "version":\r\n"1" }')
+
+    assert (package.name, package.version) == ("ab", "1")
+
+
+@pytest.mark.parametrize("field", [b"name", b"version", b"other"])
+def test_a_field_of_millions_of_values_is_not_built(field: bytes) -> None:
+    data = b'{"' + field + b'": [' + b"[]," * 2_000_000 + b'[]], "x": "y"}'
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(MetadataInvalidError):
+            extract(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 4 * len(data)
 
 
 def test_a_byte_order_mark_is_passed_over() -> None:

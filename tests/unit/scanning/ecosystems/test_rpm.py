@@ -2,13 +2,15 @@
 
 import io
 import struct
+import tracemalloc
 from collections.abc import Callable, Sequence
 
 import pytest
 
+from entrepot.scanning.ecosystems.rpm import ndb
 from entrepot.scanning.ecosystems.rpm.extract import RpmExtractor
 from entrepot.scanning.ecosystems.rpm.header import MOST_BYTES
-from entrepot.scanning.extractor import MetadataInvalidError
+from entrepot.scanning.extractor import Aside, MetadataInvalidError
 from entrepot.scanning.model import Package
 from tests.fakes.rpm_databases import (
     EPOCH,
@@ -23,6 +25,7 @@ from tests.fakes.rpm_databases import (
 )
 
 PATH = "var/lib/rpm/rpmdb.sqlite"
+LIST = "var/lib/rpmmanifest/container-manifest-2"
 FORMS: dict[str, Callable[[Sequence[bytes]], bytes]] = {
     "sqlite": sqlite_database,
     "sqlite with small pages": lambda headers: sqlite_database(headers, 512),
@@ -121,7 +124,7 @@ def test_changes_that_sqlite_keeps_beside_the_database_are_not_passed_over() -> 
         extract(b"\x37\x7f\x06\x82", log)
 
 
-def test_rpm_wants_its_databases_in_both_folders_only() -> None:
+def test_rpm_wants_its_databases_in_both_folders_and_the_list_only() -> None:
     wants = RpmExtractor().wants
 
     assert all(
@@ -129,6 +132,7 @@ def test_rpm_wants_its_databases_in_both_folders_only() -> None:
         for folder in ("var/lib/rpm", "usr/lib/sysimage/rpm")
         for name in ("rpmdb.sqlite", "rpmdb.sqlite-wal", "Packages", "Packages.db")
     )
+    assert wants(LIST)
     assert not any(map(wants, ("var/lib/rpm/Name", "var/lib/rpm/rpmdb.sqlite-shm", "opt/var/lib/rpm/Packages")))
 
 
@@ -193,3 +197,93 @@ def test_a_header_over_16_mib_is_not_read() -> None:
 
     with pytest.raises(MetadataInvalidError):
         extract(bytes(data))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_berkeley_database_without_all_its_pages_is_an_error(order: str) -> None:
+    whole = bdb_database([plain(f"p{index}", filler="x" * 600) for index in range(7)], order)
+
+    assert len(extract(whole)) == 7
+    for end in range(512, len(whole), 512):
+        with pytest.raises(MetadataInvalidError):
+            extract(whole[:end])
+
+
+def test_a_berkeley_database_that_ends_within_a_page_is_an_error() -> None:
+    whole = bdb_database([plain("a")])
+
+    for data in (whole[:-1], whole + b"\0"):
+        with pytest.raises(MetadataInvalidError):
+            extract(data)
+
+
+def test_many_slots_of_an_ndb_database_are_not_held_at_once() -> None:
+    """Beside a 128 MiB window of zstd a layer's process has 60 MB left."""
+    pages = 2_048
+    free = b"Slot".ljust(16, b"\0")
+    data = b"RpmP" + struct.pack("<III16x", 0, 1, pages) + free * (pages * 256 - 2)
+    file = Aside(io.BytesIO(data), len(data))
+    tracemalloc.start()
+    try:
+        found = list(ndb.headers(file))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert found == []
+    assert peak < 10 << 20
+
+
+def row(name: str = "bash", version: str = "5.1.8-4.cm2", **more: str) -> bytes:
+    """A line of the list: what `rpm -qa` prints of a package when such an image is built."""
+    of = {"vendor": "Some One", "arch": "x86_64", "epoch": "0", "source": "bash-5.1.8-4.cm2.src.rpm"} | more
+    texts = (name, version, "1688", "1650", of["vendor"], "(none)", "123", of["arch"], of["epoch"], of["source"])
+    return "\t".join(texts).encode() + b"\n"
+
+
+def test_the_list_of_an_image_without_rpm_names_its_packages() -> None:
+    packages = extract(
+        row()
+        + row("gpg-pubkey", "3135ce90-5e6fda74", vendor="(none)", arch="(none)", source="(none)")
+        + row("bind-libs", "9.16.44-1.cm2", epoch="32", source="bind-9.16.44-1.cm2.src.rpm")
+        + b"\n"
+        + row("local", "1-2", vendor="(none)", arch="noarch", epoch="(none)", source="(none)").rstrip(b"\n"),
+        LIST,
+    )
+
+    assert packages == [
+        Package("rpm", "bash", "5.1.8-4.cm2", "x86_64", "bash", "5.1.8-4.cm2", LIST, vendor="Some One"),
+        Package("rpm", "bind-libs", "32:9.16.44-1.cm2", "x86_64", "bind", "32:9.16.44-1.cm2", LIST, vendor="Some One"),
+        Package("rpm", "local", "1-2", "noarch", "local", "1-2", LIST),
+    ]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"bash-5.1.8-4.cm2.x86_64\n",
+        row().replace(b"\t", b" "),
+        row().rpartition(b"\t")[0] + b"\n",
+        row().rstrip() + b"\tmore\n",
+        row(""),
+        row(version=""),
+        row(version="5.1.8"),
+        row(version="-1"),
+        row(epoch="one"),
+        row(epoch="-1"),
+        row("x" * 1_025),
+        b"x" * 70_000 + b"\n",
+    ],
+)
+def test_a_broken_line_of_the_list_is_an_error_after_all_others(broken: bytes) -> None:
+    packages = RpmExtractor().extract(LIST, io.BytesIO(broken + row("good")))
+
+    assert next(packages).name == "good"
+    with pytest.raises(MetadataInvalidError):
+        next(packages)
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b" \n\n"])
+def test_a_list_of_nothing_is_an_error(data: bytes) -> None:
+    with pytest.raises(MetadataInvalidError):
+        extract(data, LIST)

@@ -33,6 +33,9 @@ from entrepot.scanning.versions.scheme import is_ordered
         ("Rocky Linux:9", "rocky:9"),
         ("Red Hat:enterprise_linux:9::baseos", "rhel:9"),
         ("Red Hat:enterprise_linux:10", "rhel:10"),
+        ("Red Hat:enterprise_linux:10.0", "rhel:10"),
+        ("Red Hat:enterprise_linux:10.1", "rhel:10"),
+        ("Red Hat:enterprise_linux:10.1::appstream", "rhel:10"),
         ("openSUSE:Leap 15.5", "opensuse-leap:15.5"),
         ("openSUSE:Tumbleweed", "opensuse-tumbleweed"),
         ("SUSE:Linux Enterprise Server 15 SP5", "sles:15.5"),
@@ -54,6 +57,7 @@ def test_an_ecosystem_becomes_a_namespace_whose_versions_have_an_order(ecosystem
         *("", ":", "Debian", "Debian:", "Debian:12:x", "PyPI:3", "pypi", "Android", "Alpine:3", "Alpine:v3.20\n"),
         *("Maven:https://maven.google.com", "Packagist:https://packages.drupal.org/8", "Root:Debian:12"),
         *("Ubuntu:Pro:18.04:LTS", "Ubuntu:22.04:FIPS", "Red Hat:rhel_eus:9.2::appstream", "Red Hat:openshift:4::el9"),
+        *("Red Hat:enterprise_linux:10.", "Red Hat:enterprise_linux:10.0.1", "Red Hat:enterprise_linux_eus:10.0"),
         *("SUSE:Linux Enterprise Server 12 SP5-LTSS", "SUSE:Manager Server 4.3", "openSUSE:Backports SLE-15-SP5"),
     ],
 )

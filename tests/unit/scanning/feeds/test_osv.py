@@ -191,15 +191,34 @@ def test_the_first_word_of_an_erratum_is_its_vendor_s_rating() -> None:
     assert silent.ratings == other.ratings == ()
 
 
-def test_informational_records_are_shown_and_not_counted() -> None:
-    entries = [
-        {"package": {"ecosystem": "crates.io", "name": "demo"}, "database_specific": {"informational": word}}
-        for word in ("unmaintained", None)
-    ]
-    (unmaintained,) = said({"id": "RUSTSEC-2024-0001", "affected": entries[:1]})
-    (vulnerable,) = said({"id": "RUSTSEC-2024-0001", "affected": entries})
+def informational(*words: str | None, **more: object) -> bool:
+    """Whether a record is counted whose `affected` entries have *words*, as RustSec writes them."""
+    package = {"ecosystem": "crates.io", "name": "demo"}
+    entries = [{"package": package, "database_specific": {"informational": word}} for word in words]
+    (advisory,) = said({"id": "RUSTSEC-2024-0001", "affected": entries, **more})
+    return advisory.counted
 
-    assert (unmaintained.counted, vulnerable.counted) == (False, True)
+
+def test_what_only_informs_is_shown_and_not_counted() -> None:
+    assert [informational(word) for word in ("unmaintained", "notice")] == [False, False]
+    assert informational("unmaintained", None)
+
+
+@pytest.mark.parametrize("word", ["unsound", "a word of tomorrow", None])
+def test_an_unsound_crate_counts_like_a_vulnerable_one(word: str | None) -> None:
+    assert informational(word)
+    assert informational("unmaintained", word)
+
+
+@pytest.mark.parametrize("word", ["unmaintained", "notice", "unsound"])
+def test_what_somebody_rated_is_counted_whatever_it_calls_itself(word: str) -> None:
+    vector = {"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}
+    package = {"ecosystem": "crates.io", "name": "demo"}
+    entry = {"package": package, "database_specific": {"informational": word}, "severity": [vector]}
+    (own,) = said({"id": "RUSTSEC-2024-0001", "affected": [entry]})
+
+    assert informational(word, severity=[vector])
+    assert own.counted
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from entrepot.oci.digest import Digest
 from entrepot.scanning.layers.analyse_stream import analyse_stream
 from entrepot.scanning.layers.limits import LayerLimits
 from entrepot.scanning.model import LayerFacts
+from tests.fakes.go_programs import elf, information
 from tests.fakes.tars import (
     END,
     GNU,
@@ -27,6 +28,7 @@ from tests.fakes.tars import (
     member,
     padded,
     pax,
+    program,
     record,
     symlink,
     tar,
@@ -309,6 +311,17 @@ def test_a_sparse_database_is_cut_not_misread() -> None:
     fields = {b"GNU.sparse.major": b"1", b"GNU.sparse.minor": b"0", b"GNU.sparse.name": STATUS.encode()}
 
     assert_cut(facts_of(tar(pax(fields), member("GNUSparseFile.0/status", dpkg_status(("a", "1"))))), "sparse_member")
+
+
+@pytest.mark.parametrize("minor", [b"0", b"1"])
+def test_a_sparse_program_is_cut_whatever_its_payload_begins_with(minor: bytes) -> None:
+    major = b"1" if minor == b"0" else b"0"
+    fields = {b"GNU.sparse.major": major, b"GNU.sparse.minor": minor, b"GNU.sparse.name": b"usr/bin/app"}
+    data = elf(information("go1.22.0", "mod\texample.com/app\tv1.0.0\t\n"))
+    payload = padded(b"1\n0\n%d\n" % len(data)) + data if major == b"1" else data[16:]
+
+    assert_cut(facts_of(tar(pax(fields), program("GNUSparseFile.0/app", payload))), "sparse_member")
+    assert facts_of(tar(pax(fields), member("GNUSparseFile.0/app", payload))).complete
 
 
 def test_an_old_gnu_sparse_map_is_passed_over() -> None:

@@ -61,6 +61,20 @@ def test_rpm_packages_belong_to_the_major_release_and_go_by_the_names_of_its_adv
     assert (facts.os, facts.reasons) == ("almalinux:9", ())
 
 
+def test_an_image_without_rpm_has_the_packages_of_the_list_it_carries() -> None:
+    release = member("etc/os-release", b'ID=azurelinux\nVERSION_ID="3.0"\n')
+    line = "glibc\t2.38-8.azl3\t17\t16\tMicrosoft Corporation\t(none)\t9\tx86_64\t0\tglibc-2.38-8.azl3.src.rpm\n"
+    listed = member("var/lib/rpmmanifest/container-manifest-2", line.encode())
+    facts = image(layer(release, listed))
+    (package,) = facts.packages
+
+    assert (package.namespace, package.package.name, package.package.version) == (
+        *("azurelinux:3.0", "glibc"),
+        "2.38-8.azl3",
+    )
+    assert image(layer(release, listed), layer(member("var/lib/rpmmanifest/.wh.container-manifest-2"))).packages == ()
+
+
 def test_a_whiteout_hides_lower_layers_whatever_its_place_in_the_tar() -> None:
     base = layer(RELEASE, status(("bash", "5")), member("opt/app.egg-info", METADATA))
     for members in (

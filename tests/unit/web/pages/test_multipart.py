@@ -71,6 +71,17 @@ def test_a_form_that_is_too_much_or_too_little_is_refused(body: bytes, says: str
         read(body)
 
 
+@pytest.mark.parametrize("names", [[str(number) for number in range(21)], ["a"] * 21])
+def test_parts_are_counted_and_not_their_names(names: list[str]) -> None:
+    mark = f"--{BOUNDARY}\r\n".encode()
+    parts = [mark + f'content-disposition: form-data; name="{name}"\r\n\r\n\r\n'.encode() for name in names]
+    end = form({}, b"x")
+
+    assert read(b"".join(parts[:20]) + end)[1] == b"x"
+    with pytest.raises(InvalidError, match="up to 20 fields"):
+        read(b"".join(parts) + end)
+
+
 @pytest.mark.parametrize(
     "content_type", ["", "application/json", "multipart/form-data", "multipart/form-data; boundary="]
 )

@@ -39,16 +39,17 @@ class GolangExtractor:
     def extract(self, path: str, program: Executable) -> Iterator[Package]:
         """The standard library, the main module and each module it was linked with, at the replacement if replaced.
 
-        Raises MetadataInvalidError for build information that contradicts itself.
+        Raises MetadataInvalidError for build information that contradicts itself, after the standard library if only
+        its lines about modules do.
         """
         place = _place(program)
         if place is None:
             return
-        go_version, lines = _read(program, place)
+        go_version, modules = _read(program, place)
         library = _EXPERIMENTS.split(go_version, maxsplit=1)[0]
         # What a distribution adds to Go's version (`go1.22.5-fips`, `go1.19.13 (Red Hat …)`) is no part of its order.
         yield _package(STANDARD_LIBRARY, library, path, _BUILDER.split(library, maxsplit=1)[0])
-        for name, version in _modules(lines):
+        for name, version in _modules(_lines(modules)):
             yield _package(name, version, path, version)
 
 
@@ -84,8 +85,8 @@ def _search(program: Executable, region: Region) -> int | None:
     return None
 
 
-def _read(program: Executable, place: int) -> tuple[str, Iterator[str]]:
-    """Go's version and the lines about modules."""
+def _read(program: Executable, place: int) -> tuple[str, bytes]:
+    """Go's version and the text about modules."""
     header = program.file.read(place, HEADER_BYTES)
     pointer_bytes, flags = header[14], header[15]
     if flags & _INLINE:
@@ -98,10 +99,15 @@ def _read(program: Executable, place: int) -> tuple[str, Iterator[str]]:
         )
     else:
         raise MetadataInvalidError("build information of no known form")
-    # 16 bytes before and after guard the text; without them there is none.
-    guarded = len(modules) > 2 * SENTINEL_BYTES and modules[-SENTINEL_BYTES - 1 : -SENTINEL_BYTES] == b"\n"
-    text = modules[SENTINEL_BYTES:-SENTINEL_BYTES] if guarded else b""
-    return value(version), (line.decode("utf-8", "backslashreplace").rstrip("\n") for line in io.BytesIO(text))
+    return value(version), modules
+
+
+def _lines(modules: bytes) -> Iterator[str]:
+    """The lines of the text about modules, which 16 bytes before and after guard; a program may have no such text."""
+    if modules and (len(modules) <= 2 * SENTINEL_BYTES or modules[-SENTINEL_BYTES - 1 : -SENTINEL_BYTES] != b"\n"):
+        raise MetadataInvalidError("modules without the bytes that guard them")
+    for line in io.BytesIO(modules[SENTINEL_BYTES:-SENTINEL_BYTES]):
+        yield line.decode("utf-8", "backslashreplace").rstrip("\n")
 
 
 def _inline(program: Executable, at: int) -> tuple[bytes, int]:

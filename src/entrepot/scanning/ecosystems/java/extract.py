@@ -1,7 +1,8 @@
 """Java archives and the archives in them: which Maven artifacts are inside.
 
 Every pom.properties is an artifact, for shaded archives hold many. An archive that has none of its own is named by
-its manifest and its file name, see `names`. Design: scanning.md, sections 3.1 and 5.
+its manifest and its file name, see `names`; one whose Maven group they don't tell is in an ecosystem of its own, for no
+advisory could match it. Design: scanning.md, sections 3.1 and 5.
 """
 
 import re
@@ -10,6 +11,7 @@ from typing import ClassVar, Final
 
 from entrepot.scanning.ecosystems.java.archive import NESTING, Archive, Budget
 from entrepot.scanning.ecosystems.java.names import (
+    BEGINNING_BYTES,
     Coordinates,
     from_file_name,
     from_manifest,
@@ -26,7 +28,6 @@ WANTED: Final = re.compile(
     rb"META-INF/MANIFEST\.MF\Z|(?:.*/)?META-INF/maven/[^/]+/[^/]+/pom\.properties\Z|.*\.(?:jar|war|ear|hpi|jpi)\Z",
     re.DOTALL,
 )
-BEGINNING_BYTES: Final = 64 << 10
 DEPTH: Final = 3
 
 
@@ -55,7 +56,7 @@ class JavaExtractor:
                 continue
             found.add(coordinates)
             try:
-                yield library("maven", coordinates.name, coordinates.version, path)
+                yield library(coordinates.ecosystem, coordinates.name, coordinates.version, path)
             except MetadataInvalidError as error:
                 reading.note(error)
         if reading.defect is not None:
@@ -97,10 +98,9 @@ class _Reading:
                     if entry.name == MANIFEST:
                         manifest = archive.beginning(entry, BEGINNING_BYTES)
                     elif entry.name.endswith(PROPERTIES):
-                        coordinates = from_properties(archive.beginning(entry, BEGINNING_BYTES), entry.name)
-                        if coordinates is not None:
-                            held.add(coordinates.artifact)
-                            yield coordinates
+                        coordinates = from_properties(archive.beginning(entry, BEGINNING_BYTES + 1), entry.name)
+                        held.add(coordinates.artifact)
+                        yield coordinates
                     elif depth == DEPTH:
                         raise LimitExceededError(NESTING, f"archives nested more than {DEPTH} deep")
                     else:

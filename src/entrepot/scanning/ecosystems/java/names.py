@@ -8,6 +8,14 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from entrepot.scanning.extractor import MetadataInvalidError
+
+MAVEN: Final = "maven"
+UNGROUPED: Final = "jar"
+"""The ecosystem of archives whose Maven group nothing tells. No feed speaks for it, so an image with one is partial."""
+BEGINNING_BYTES: Final = 64 << 10
+"""What is read of a manifest, whose main section comes first, and of a pom.properties."""
+PLACEHOLDER: Final = "${"
 CONTINUED: Final = re.compile(rb"\r?\n ")
 VERSION: Final = re.compile(r"v?(\d[^\s,;]*)")
 ARTIFACT: Final = re.compile(r"[A-Za-z0-9][\w.-]*\Z", re.ASCII)
@@ -69,23 +77,33 @@ class Coordinates(NamedTuple):
     version: str
 
     @property
+    def ecosystem(self) -> str:
+        """`maven`; UNGROUPED without a group."""
+        return MAVEN if self.group else UNGROUPED
+
+    @property
     def name(self) -> str:
         """`group:artifact` as advisories say; the bare artifact without a group, which no advisory speaks of."""
         return f"{self.group}:{self.artifact}" if self.group else self.artifact
 
 
-def from_properties(data: bytes, path: str) -> Coordinates | None:
-    """The artifact whose pom.properties, at *path* in its archive, is *data*; None if it names no version."""
+def from_properties(data: bytes, path: str) -> Coordinates:
+    """The artifact whose pom.properties, at *path* in its archive, begins with *data*; its place names what it doesn't.
+
+    What the build left to be filled in is not named. Raises MetadataInvalidError without a version, or if *data* is
+    more than BEGINNING_BYTES.
+    """
+    if len(data) > BEGINNING_BYTES:
+        raise MetadataInvalidError("a pom.properties of more than 64 KiB")
     fields: dict[str, str] = {}
     for line in data.decode("utf-8", "replace").splitlines():
         key, equals, content = line.partition("=")
-        if equals:
+        if equals and PLACEHOLDER not in content:
             fields.setdefault(key.strip(), content.strip())
     *_, group, artifact, _ = path.split("/")
-    version = fields.get("version", "")
-    if not version or version.startswith("${"):
-        return None
-    return Coordinates(fields.get("groupId") or group, fields.get("artifactId") or artifact, version)
+    if not fields.get("version"):
+        raise MetadataInvalidError("a pom.properties without a version")
+    return Coordinates(fields.get("groupId") or group, fields.get("artifactId") or artifact, fields["version"])
 
 
 def main_attributes(data: bytes) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from entrepot.scanning.extractor import MemberReader, document, library, value
+from entrepot.scanning.extractor import MemberReader, MetadataInvalidError, decoded, document, library, value
 from entrepot.scanning.model import Package
 
 ENDING: Final = "/package.json"
@@ -19,13 +19,14 @@ PLACE: Final = re.compile(r"(?:\A|/)node_modules/(?P<name>(?:@[^/]+/)?[^/@][^/]*
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What of a package.json names the package. Either may be of any type: it is not npm that wrote it."""
+    """What of a package.json names the package, as written. Either may be of any type: it is not npm that wrote it."""
 
-    name: object = None
-    version: object = None
+    name: msgspec.Raw = msgspec.Raw()
+    version: msgspec.Raw = msgspec.Raw()
 
 
 _DECODER: Final = msgspec.json.Decoder(Manifest)
+_TEXT: Final = msgspec.json.Decoder(str)
 
 
 class NpmExtractor:
@@ -43,15 +44,19 @@ class NpmExtractor:
         """The one package; none if the file gives no version, for then it is in no registry.
 
         A package without a name is called as its folder is. Raises MetadataInvalidError for a file that is no object of
-        JSON.
+        JSON, and for a version that is no text.
         """
         manifest = document(reader, _DECODER)
-        version = _field(manifest.version)
+        version = _text(manifest.version)
+        if version is None and bytes(manifest.version):
+            raise MetadataInvalidError("a version that is no text")
         place = PLACE.search(path)
-        name = _field(manifest.name) or (place["name"] if place else "")
+        name = _text(manifest.name) or (place["name"] if place else "")
         if name and version:
             yield library("npm", name, version, path)
 
 
-def _field(given: object) -> str:
-    return value(given) if isinstance(given, str) else ""
+def _text(written: msgspec.Raw) -> str | None:
+    """A field's text; None if it is no text. What else it is was not built: there may be millions of it."""
+    raw = bytes(written)
+    return value(decoded(raw, _TEXT)) if raw.startswith(b'"') else None

@@ -15,6 +15,7 @@ MAGIC: Final = 0x061561
 MAGIC_AT: Final = 12
 
 _META_BYTES: Final = 72
+_LAST_PAGE_AT: Final = 32
 _PAGE_BYTES: Final = 26  # of a page's own header
 _HASH_META: Final = 8
 _OVERFLOW: Final = 7
@@ -46,6 +47,7 @@ class _Pages:
         self._file = file
         self._order = "<" if int.from_bytes(meta[12:16], "little") == MAGIC else ">"
         (size,) = struct.unpack_from(self._order + "I", meta, 20)
+        (last,) = struct.unpack_from(self._order + "I", meta, _LAST_PAGE_AT)
         if (
             not 512 <= size <= 65_536
             or size & (size - 1)
@@ -56,6 +58,8 @@ class _Pages:
             raise MetadataInvalidError("a kind of Berkeley DB that rpm does not write")
         self._size = size
         self.count = file.size // size
+        if file.size % size or last >= self.count:
+            raise MetadataInvalidError("a database without all its pages")
         self._seen = bytearray(self.count)
 
     def read(self, number: int) -> bytes:

@@ -5,6 +5,7 @@ Format: rpm, lib/backend/ndb/rpmpkg.c (described there in comments); all numbers
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from entrepot.scanning.ecosystems.rpm.header import MOST_BYTES
@@ -27,7 +28,7 @@ def headers(file: Aside) -> Iterator[bytes]:
         raise MetadataInvalidError("a version or number of slots that ndb does not have")
     left, seen = file.size, set[int]()
     slots = file.read(0, pages * _PAGE_BYTES)
-    for magic, index, block, _ in list(_SLOT.iter_unpack(slots))[_SLOTS_IN_HEADER:]:
+    for magic, index, block, _ in islice(_SLOT.iter_unpack(slots), _SLOTS_IN_HEADER, None):
         if magic != b"Slot":
             raise MetadataInvalidError("a slot that is none")
         if not index:

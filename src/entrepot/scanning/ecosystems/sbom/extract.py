@@ -14,6 +14,7 @@ import msgspec
 
 from entrepot.scanning.extractor import MemberReader, MetadataInvalidError, document, each, value
 from entrepot.scanning.model import Package
+from entrepot.scanning.versions.rpm import source_of
 from entrepot.scanning.versions.scheme import package_name
 
 APKO: Final = re.compile(r"var/lib/db/sbom/[^/]+\.spdx\.json\Z")
@@ -25,17 +26,25 @@ SEPARATORS: Final[Mapping[str, tuple[str, str | None]]] = {
     "cargo": ("crates.io", None),
     "composer": ("packagist", "/"),
     "conda": ("conda", None),
+    "cran": ("cran", None),
     "deb": ("deb", None),
     "gem": ("rubygems", None),
     "golang": ("go", "/"),
+    "hackage": ("hackage", None),
+    "hex": ("hex", "/"),
     "maven": ("maven", ":"),
     "npm": ("npm", "/"),
     "nuget": ("nuget", None),
+    "pub": ("pub", None),
     "pypi": ("pypi", None),
     "rpm": ("rpm", None),
+    "swift": ("swifturl", "/"),
 }
+# No name of theirs is without a namespace, so no advisory speaks of one.
+NAMESPACED: Final = frozenset(("composer", "maven", "swift"))
 PURL: Final = "purl"
 LONGEST_PURL: Final = 4_096
+MOST_QUALIFIERS: Final = 16
 
 
 class _Reference(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -82,7 +91,7 @@ class SbomExtractor:
 
 
 def _package(locator: str, path: str) -> Package | None:
-    """The package that a package-url names; None for one of no ecosystem of ours, or without a version."""
+    """The package that a package-url names; None for one of no ecosystem of ours."""
     if len(locator) > LONGEST_PURL or not locator.startswith("pkg:"):
         raise MetadataInvalidError("not a package-url")
     rest, _, query = locator.removeprefix("pkg:").partition("#")[0].partition("?")
@@ -91,16 +100,25 @@ def _package(locator: str, path: str) -> Package | None:
         return None
     rest, at, version = rest.rpartition("@")
     if not at:
-        return None
+        raise MetadataInvalidError("a package-url without a version")
     ecosystem, separator = SEPARATORS[kind.lower()]
     *namespace, name = (unquote(part) for part in rest.strip("/").split("/"))
     if separator is not None and namespace:
         name = "/".join(namespace) + separator + name
-    qualifiers = dict(parse_qsl(query, max_num_fields=16))
+    elif kind.lower() in NAMESPACED:
+        raise MetadataInvalidError("a package-url without a namespace")
+    qualifiers = _qualifiers(query)
     name, version = value(name), value(unquote(version))
     if not name or not version:
         raise MetadataInvalidError("a package-url without name or version")
-    source, _, source_version = qualifiers.get("upstream", "").partition("@")
+    upstream = qualifiers.get("upstream", "")
+    source, _, source_version = upstream.partition("@")
+    if ecosystem == "rpm":
+        # An epoch stands beside the version there, and is the source's too; the source is named by its file.
+        source, source_version = source_of(upstream)
+        epoch = qualifiers.get("epoch", "0")
+        prefix = f"{value(epoch)}:" if epoch != "0" else ""
+        version, source_version = prefix + version, prefix + (source_version or version)
     return Package(
         ecosystem=ecosystem,
         name=name,
@@ -110,3 +128,10 @@ def _package(locator: str, path: str) -> Package | None:
         source_version=value(source_version) or version,
         path=path,
     )
+
+
+def _qualifiers(query: str) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(query, max_num_fields=MOST_QUALIFIERS))
+    except ValueError:
+        raise MetadataInvalidError(f"a package-url of more than {MOST_QUALIFIERS} qualifiers") from None
